@@ -1,0 +1,15 @@
+"""Word links of parallel text, their quality, and the translation tables made of them."""
+
+from lingraft.alignment.aligners import METHODS, align
+from lingraft.alignment.links import Links, read_pharaoh, write_pharaoh
+from lingraft.alignment.score import AlignmentScore, alignment_error_rate
+
+__all__ = [
+    "METHODS",
+    "AlignmentScore",
+    "Links",
+    "align",
+    "alignment_error_rate",
+    "read_pharaoh",
+    "write_pharaoh",
+]
