@@ -52,10 +52,11 @@ def test_looking_makes_no_folder(store):
     Store(store.root).prepare()
 
 
-def test_without_done_nothing_is_trusted(store, calls):
+def test_without_done_nothing_is_trusted(store, calls, caplog):
     made, artifact = built(store, seed=1)
     (artifact.path / "DONE").unlink()
     assert store.find(made) is None
+    assert caplog.text == ""  # an interruption is no damage
     run(Plan([made]), store=store)
     assert store.find(made) == artifact
     assert calls == ["world 1", "world 1"]
@@ -193,9 +194,21 @@ def test_prune_leaves_what_is_not_ours_or_in_use(store):
 def test_a_stopped_prune_can_be_taken_up(store, monkeypatch):
     made, artifact = built(store, seed=1)
     store.forget(next(iter(store.roots())))
-    monkeypatch.setattr(shutil, "rmtree", lambda path: (_ for _ in ()).throw(OSError(5, "I/O")))
+
+    def fail(path):
+        raise OSError(5, "I/O")
+
+    listed = type(store.root).iterdir
+    # The data folder comes first, and cannot be removed.
+    monkeypatch.setattr(
+        type(store.root),
+        "iterdir",
+        lambda path: iter(sorted(listed(path), key=lambda x: x.is_file())),
+    )
+    monkeypatch.setattr(shutil, "rmtree", fail)
     with pytest.raises(StoreError, match="got I/O"):
         store.prune()
+    assert not (artifact.path / "DONE").exists()
     assert store.find(made) is None
     monkeypatch.undo()
     assert store.prune() == [artifact.path]
