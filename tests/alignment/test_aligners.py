@@ -13,6 +13,7 @@ import pytest
 from lingraft.alignment import METHODS, Links, align, alignment_error_rate, expectation
 from lingraft.alignment.bitext import MAX_WORDS, RARE_COUNT, number_words
 from lingraft.alignment.expectation import NULL, Corpus
+from lingraft.alignment.kernels import NUM_MOVES
 from lingraft.alignment.lexicon import IDENTICAL_COUNT, PSEUDO_COUNT, build_lexicon
 from lingraft.corpus.records import Pair
 from lingraft.errors import InputError
@@ -60,6 +61,21 @@ def test_one_and_two_threads_and_two_runs_give_the_same_bits(method: str) -> Non
     runs = [align(pairs, method=method, seed=0, runtime=Runtime(threads)) for threads in (1, 2, 2)]
     assert runs[0] == runs[1] == runs[2]
     assert pairs == copy
+
+
+def test_sums_of_float64_do_not_depend_on_the_number_of_threads() -> None:
+    # Links are float32, which would hide that a sum was taken in another order.
+    bitext = number_words(make_corpus()[0], tokenized=False)
+    sums = []
+    for threads in (1, 2, 3):
+        with ThreadPoolExecutor(threads) as pool:
+            corpus = Corpus(bitext, pool)
+            parameters = corpus.uniform()
+            parameters.moves = np.random.default_rng(0).uniform(0.1, 1, (2, NUM_MOVES))
+            sums.append(corpus.expected_counts(parameters, agreeing=True))
+    for others in sums[1:]:
+        for first, other in zip(sums[0], others, strict=True):
+            np.testing.assert_array_equal(first, other)
 
 
 @every_method
