@@ -1,0 +1,1 @@
+"""Stages composed into plans; the only place below cli that knows both study and the stages."""

@@ -1,0 +1,7 @@
+"""Training: packed batches, stages, the loop and its checkpoints."""
+
+from lingraft.training.batches import Packing
+from lingraft.training.loop import CurvePoint, TrainingRun, continue_pretraining
+from lingraft.training.stages import Schedule, Stage
+
+__all__ = ["CurvePoint", "Packing", "Schedule", "Stage", "TrainingRun", "continue_pretraining"]

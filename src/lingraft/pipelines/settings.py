@@ -1,0 +1,56 @@
+"""What a user can choose about an adaptation; every field enters the fingerprints it concerns."""
+
+from dataclasses import dataclass
+
+from lingraft.training.stages import Stage
+from lingraft.units import Budget
+
+DEFAULT_LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+
+
+@dataclass(frozen=True)
+class ArmSettings:
+    """How every arm of an adaptation is trained and measured; the same for all, to be fair.
+
+    Attributes:
+        budget: Target text to train on, in bytes, steps or seconds.
+        batch_bytes: Text of one optimiser step. Small batches win at small budgets
+            (docs/log.md, "batch size").
+        learning_rates: The short list that each arm chooses from on the valid split.
+        stages: What is trained when.
+        trial_bytes: Text of each trial of a learning rate, at most.
+        window_tokens: Longest context in training.
+        num_choice_rows: Valid rows on which start token and learning rate are chosen.
+        num_curve_rows: Held-out rows on which the curve is measured.
+        num_evaluations: Points of the curve.
+        seed: Of the order of the text and of random rows.
+    """
+
+    budget: Budget
+    batch_bytes: int
+    learning_rates: tuple[float, ...]
+    stages: tuple[Stage, ...]
+    trial_bytes: int
+    window_tokens: int = 256
+    num_choice_rows: int = 20
+    num_curve_rows: int = 25
+    num_evaluations: int = 8
+    seed: int = 0
+
+
+def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
+    """Returns settings that suit a budget: batches grow with it, from 2 kB to 16 kB.
+
+    A run of fewer than some 25 steps is all warm-up and decay; one of thousands of tiny steps
+    wastes the machine.
+    """
+    num_bytes = budget.num_bytes or 10**6
+    batch_bytes = max(min(2_000, num_bytes), min(16_000, num_bytes // 700))
+    return ArmSettings(
+        budget=budget,
+        batch_bytes=batch_bytes,
+        learning_rates=DEFAULT_LEARNING_RATES,
+        stages=(Stage("all", 1.0),),
+        trial_bytes=min(num_bytes // 4, 40_000),
+        seed=seed,
+    )
