@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lingraft.corpus import samples
+from lingraft.corpus import read_documents, samples
 from lingraft.errors import InputError, StoreError
 from lingraft.files import atomic_writer, write_json
 from lingraft.languages import Language
@@ -109,7 +109,7 @@ def adapt(
     inputs = AdaptationInputs(
         model=model,
         text=_paths(text),
-        pairs=[_pair_files(entry) for entry in _paths(pairs)],
+        pairs=[pair_files(entry) for entry in _paths(pairs)],
         source_lang=_language(source_lang),
         target_lang=_language(to),
         dictionary=_path(dictionary),
@@ -167,7 +167,7 @@ def run_adaptation(
         runtime=runtime,
         model_path=str(out),
     )
-    _publish(artifacts[f"arm-{method}"].path / "model", out)
+    publish(artifacts[f"arm-{method}"].path / "model", out)
     write_json(out / STATE / "record.json", record)
     write_model_card(record, out / "README.md")
     write_report(record, out / "report.html")
@@ -191,7 +191,7 @@ def check_out(folder: Path) -> None:
         )
 
 
-def _publish(model: Path, out: Path) -> None:
+def publish(model: Path, out: Path) -> None:
     """Copies the model's files, each atomically, `config.json` last."""
     files = sorted(model.iterdir(), key=lambda path: (path.name == "config.json", path.name))
     for path in files:
@@ -222,8 +222,6 @@ def _size(inputs: AdaptationInputs) -> int:
 
     The held-out rows are drawn from it, so that the budget is a little more than one epoch.
     """
-    from lingraft.corpus import read_documents
-
     return read_documents(list(inputs.text), lang=inputs.target_lang).num_bytes
 
 
@@ -274,7 +272,7 @@ def _paths(value: PathLike | Sequence[PathLike] | None) -> list[Path]:
     return [Path(value)] if isinstance(value, str | Path) else [Path(path) for path in value]
 
 
-def _pair_files(path: Path) -> list[Path]:
+def pair_files(path: Path) -> list[Path]:
     """Two files of a Moses pair, written with a comma, or the one file."""
     if path.exists() or "," not in path.name:
         return [path]

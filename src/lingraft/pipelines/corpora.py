@@ -70,7 +70,7 @@ def prepare_corpus(
     """
     source, target = Language.parse(source_lang), Language.parse(target_lang)
     documents = read_documents(list(text), lang=target)
-    bilingual = _read_pairs(pairs, dictionary, source, target)
+    bilingual = read_all_pairs(pairs, dictionary, source, target)
     if test is None or valid is None:
         split = random_split(
             documents,
@@ -78,7 +78,8 @@ def prepare_corpus(
             num_valid=min(num_held_out, max(len(documents) // 10, 1)),
             seed=seed,
         )
-        train, held_out = split.train, [split.test, split.valid]
+        train = split.train
+        held_out: list[Documents | Pairs] = [split.test, split.valid]
         test_rows, valid_rows = split.test, split.valid
         removed_documents = split.num_removed
     else:
@@ -95,7 +96,7 @@ def prepare_corpus(
     _write_documents(out / "train.jsonl", train)
     _write_documents(out / "valid.jsonl", valid_rows)
     _write_documents(out / "test.jsonl", test_rows)
-    _write_pairs(out / "pairs.jsonl", kept_pairs.kept)
+    write_pairs(out / "pairs.jsonl", kept_pairs.kept)
     rejected = (*documents.rejected, *bilingual.rejected)
     write_rejected(rejected, out / "rejected.jsonl")
     language = check_language(train, seed=seed)
@@ -148,7 +149,7 @@ def corpus_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _read_pairs(
+def read_all_pairs(
     pairs: Sequence[Sequence[Path]], dictionary: Path | None, source: Language, target: Language
 ) -> Pairs:
     parts = [
@@ -209,7 +210,7 @@ def _write_documents(path: Path, documents: Documents) -> None:
     _write_rows(path, [{"id": d.id, "text": d.text} for d in documents])
 
 
-def _write_pairs(path: Path, pairs: Pairs) -> None:
+def write_pairs(path: Path, pairs: Pairs) -> None:
     _write_rows(path, [{"id": p.id, "source": p.source, "target": p.target} for p in pairs])
 
 
@@ -219,7 +220,7 @@ def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
 
 def _numbers(facts: dict[str, Any]) -> dict[str, Any]:
     """Keeps what JSON can hold of an orthography report."""
-    kept = {}
+    kept: dict[str, Any] = {}
     for key, value in facts.items():
         if isinstance(value, int | float | str) or value is None:
             kept[key] = value

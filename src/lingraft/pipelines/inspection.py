@@ -22,6 +22,7 @@ VERSION = 1
 NUM_CONTINUATIONS = 3
 NUM_SENTENCES = 4
 NUM_ROWS = 30
+NUM_GENERAL_ROWS = 60
 _NEW_TOKENS = 24
 _MIN_PROMPT_WORDS = 8
 
@@ -72,9 +73,11 @@ def inspect_model(
     before = CausalScorer(source.model, source.tokenizer, start_token=start)
     after = CausalScorer(grafted.model, grafted.tokenizer, start_token=new_start)
     test = corpus_documents(corpus, "test", Language.parse(target_lang)).records
-    forgetting = None
+    forgetting: dict[str, Any] | None = None
     if general_text is not None:
-        general = read_documents(general_text, lang=Language.parse(source_lang)).records
+        general = _evenly(
+            read_documents(general_text, lang=Language.parse(source_lang)).records, NUM_GENERAL_ROWS
+        )
         forgetting = {
             "text": general_text.name,
             "before": bits_per_byte(before, general).to_record(),
@@ -92,14 +95,13 @@ def inspect_model(
         "rows": _rows(rows, source.tokenizer, Tokenizer.load(tokenizer)),
     }
     write_json(out / "inspection.json", inspection)
-    return (
-        {}
-        if forgetting is None
-        else {
-            name: forgetting[name]["value"]
-            for name in ("before", "after_new_vocabulary", "after_original_rows")
-        }
-    )
+    scores = ("before", "after_new_vocabulary", "after_original_rows")
+    return {} if forgetting is None else {name: forgetting[name]["value"] for name in scores}
+
+
+def _evenly(documents: Sequence[Document], num: int) -> Sequence[Document]:
+    """At most `num` documents, from the whole length of the text."""
+    return documents[:: max(-(-len(documents) // num), 1)]
 
 
 def _put_back(source: PreTrainedModel, trained: PreTrainedModel) -> None:

@@ -1,8 +1,9 @@
 """The plan of an adaptation: which jobs there are and what each reads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lingraft.corpus import samples
 from lingraft.errors import InputError
@@ -18,8 +19,6 @@ from lingraft.study import File, Job, Plan, job
 
 UNTRAINED_CONTROL = "mean"
 TRAINED_CONTROL = "random"
-# A forward and a backward pass cost about six operations a parameter and token (Kaplan et al. 2020).
-_FLOPS_PER_PARAMETER_AND_TOKEN = 6
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,8 @@ def adaptation_plan(
     load_tokenizer(folder)  # refuse a tokenizer that lies before hours go into it
     model = File(folder)
     method = _method(method, inputs)
-    languages = {"source_lang": str(inputs.source_lang), "target_lang": str(inputs.target_lang)}
-    target = {"target_lang": str(inputs.target_lang)}
+    target: dict[str, Any] = {"target_lang": str(inputs.target_lang)}
+    languages = {**target, "source_lang": str(inputs.source_lang)}
     corpus = job(
         prepare_corpus,
         name="corpus",
@@ -138,7 +137,7 @@ def adaptation_plan(
     if links is not None:
         jobs["links"] = links
 
-    def choose(name: str, rows: Job | None) -> Job:
+    def choose(name: str, rows: Job | None, settings: ArmSettings = settings) -> Job:
         jobs[f"choice-{name}"] = job(
             choose_settings,
             name=f"choice-{name}",
@@ -183,7 +182,8 @@ def adaptation_plan(
             **target,
         )
     else:
-        choose("source", None)
+        # The inspection needs the source model's start token; no learning rate is tried for it.
+        choose("source", None, replace(settings, learning_rates=settings.learning_rates[:1]))
     jobs["floors"] = job(
         count_floors,
         name="floors",
