@@ -72,7 +72,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise StoreError(expected="a readable JSON file", got=str(error), where=str(path)) from error
+        raise StoreError(
+            expected="a readable JSON file", got=str(error), where=str(path)
+        ) from error
 
 
 def sha256_file(path: Path) -> str:

@@ -7,8 +7,9 @@ import langcodes
 
 from lingraft.errors import InputError
 
+NOT_ONE_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})  # ISO 639's codes for none or many
 RIGHT_TO_LEFT_SCRIPTS = frozenset(
-    "Adlm Arab Hebr Mand Mend Nkoo Rohg Samr Syrc Thaa Yezi".split()
+    ["Adlm", "Arab", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"]
 )
 
 
@@ -58,7 +59,7 @@ class Language:
     @classmethod
     @lru_cache(maxsize=256)
     def parse(cls, text: str) -> "Language":
-        """Returns the language that a person means by ``el``, ``ell_Grek``, ``pt-BR`` or ``Finnish``.
+        """Returns the language that ``el``, ``ell_Grek``, ``pt-BR`` or ``Finnish`` stands for.
 
         Raises:
             InputError: No language has that code or English name.
@@ -86,11 +87,13 @@ def _by_code(code: str) -> langcodes.Language | None:
     if not langcodes.tag_is_valid(code):
         return None
     language = langcodes.Language.get(code)
-    return language if language.is_valid() and language.language not in (None, "und") else None
+    known = language.is_valid() and language.language is not None
+    return language if known and language.language not in NOT_ONE_LANGUAGE else None
 
 
 def _by_name(name: str) -> langcodes.Language | None:
     try:
-        return langcodes.find(name)
+        language = langcodes.find(name)
     except LookupError:
         return None
+    return None if language.language in NOT_ONE_LANGUAGE else language

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from lingraft.errors import InputError
 
-BYTES_PER = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+BYTES_PER = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
 SECONDS_PER = {"s": 1, "min": 60, "h": 3600}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 _LOWER = {unit.lower(): size for unit, size in BYTES_PER.items()}
@@ -43,7 +51,7 @@ def parse_bytes(text: str) -> int:
     Raises:
         InputError: The text is not a number with a known unit of bytes.
     """
-    if text.strip().isdigit():
+    if text.strip().isdecimal():  # not isdigit(), which also takes superscripts
         return int(text)
     match = _AMOUNT.fullmatch(text)
     unit = _LOWER.get(match[2].lower()) if match else None
@@ -63,7 +71,7 @@ def parse_budget(text: str) -> Budget:
     match = _AMOUNT.fullmatch(text)
     if match and match[2] in SECONDS_PER:
         return Budget(num_seconds=float(match[1]) * SECONDS_PER[match[2]])
-    if match and match[2].rstrip("s") == "step" and match[1].isdigit():
+    if match and match[2] in ("step", "steps") and match[1].isdecimal():
         return Budget(num_steps=int(match[1]))
     if match and match[2].lower() in _LOWER:
         return Budget(num_bytes=parse_bytes(text))
@@ -73,8 +81,10 @@ def parse_budget(text: str) -> Budget:
 
 
 def format_bytes(num_bytes: float) -> str:
-    """Returns bytes for a person to read, in powers of ten: ``format_bytes(2_500_000)`` is 2.5 MB."""
+    """Returns bytes for a person, in powers of ten: ``format_bytes(2_500_000)`` is 2.5 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if num_bytes >= size:
-            return f"{num_bytes / size:.3g} {unit}"
+        # From where three digits round up to the unit: 999 950 is 1 MB, never 1e+03 kB.
+        if num_bytes >= size - size // 2000:
+            amount = num_bytes / size
+            return f"{amount:.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
     return f"{num_bytes:.0f} B"
