@@ -18,9 +18,7 @@ from lingraft.errors import InputError
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.tokenizer.vocabulary import byte_alphabet
 
-WORD_PATTERN = (
-    r" ?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+"  # noqa: RUF039 (not Python's re)
-)
+WORD_PATTERN = r" ?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+"
 MIN_OCCURRENCES = 10
 MAX_CHOSEN_VOCAB_SIZE = 32_000
 _NUM_BYTES = 256
@@ -75,9 +73,7 @@ def train_bpe(
     )
     texts = [document.text for document in documents]
     if not any(texts):
-        raise InputError(
-            expected="text to train a tokenizer on", got="no text", where="documents"
-        )
+        raise InputError(expected="text to train a tokenizer on", got="no text", where="documents")
     backend.train_from_iterator(texts, trainer=trainer)
     return _dressed(backend, like)
 
@@ -93,8 +89,6 @@ def vocabulary_rule(vocab_size: int | None) -> str:
 
 
 def _special_tokens(like: Tokenizer | None) -> list[tokenizers.AddedToken]:
-    if like is None:
-        return []
     return [
         tokenizers.AddedToken(
             entry["content"],
@@ -104,8 +98,19 @@ def _special_tokens(like: Tokenizer | None) -> list[tokenizers.AddedToken]:
             normalized=entry["normalized"],
             special=entry["special"],
         )
-        for entry in sorted(like.to_json()["added_tokens"], key=lambda entry: int(entry["id"]))
+        for entry in _added_entries(like)
     ]
+
+
+def _added_entries(like: Tokenizer | None) -> list[dict[str, Any]]:
+    """The added tokens in the order of their ids, and roles whose token is not among them."""
+    if like is None:
+        return []
+    entries = sorted(like.to_json()["added_tokens"], key=lambda entry: int(entry["id"]))
+    known = {entry["content"] for entry in entries}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    missing = [text for text in dict.fromkeys(like.roles.values()) if text not in known]
+    return entries + [{**flags, "content": text, "special": True} for text in missing]
 
 
 def _dressed(backend: tokenizers.Tokenizer, like: Tokenizer | None) -> Tokenizer:
@@ -114,15 +119,16 @@ def _dressed(backend: tokenizers.Tokenizer, like: Tokenizer | None) -> Tokenizer
     if like is None:
         return bare
     content = bare.to_json()
+    # The trainer marks every added token special, also those that are text (runs of spaces, say).
+    content["added_tokens"] = [
+        {**entry, "id": backend.token_to_id(entry["content"])} for entry in _added_entries(like)
+    ]
     content["post_processor"] = _with_ids_of(like.to_json()["post_processor"], backend)
     rebuilt = tokenizers.Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
+    # Cleaning up spaces would make transformers lose some that byte-level tokens spell.
     return replace(
-        like, backend=rebuilt, settings={**like.settings, "model_max_length": _max_length(like)}
+        like, backend=rebuilt, settings={**like.settings, "clean_up_tokenization_spaces": False}
     )
-
-
-def _max_length(like: Tokenizer) -> int:
-    return int(like.settings.get("model_max_length", int(1e30)))
 
 
 def _with_ids_of(part: Any, backend: tokenizers.Tokenizer) -> Any:
@@ -134,6 +140,8 @@ def _with_ids_of(part: Any, backend: tokenizers.Tokenizer) -> Any:
     if {"id", "ids", "tokens"} <= part.keys():
         return {**part, "ids": [backend.token_to_id(token) for token in part["tokens"]]}
     if part.get("type") in ("BertProcessing", "RobertaProcessing"):
-        pairs = {name: [part[name][0], backend.token_to_id(part[name][0])] for name in ("sep", "cls")}
+        pairs = {
+            name: [part[name][0], backend.token_to_id(part[name][0])] for name in ("sep", "cls")
+        }
         return {**part, **pairs}
     return {key: _with_ids_of(value, backend) for key, value in part.items()}

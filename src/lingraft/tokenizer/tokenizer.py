@@ -46,7 +46,7 @@ class Tokenizer:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return int(self.backend.get_vocab_size(with_added_tokens=True))
+        return len(self.vocabulary)  # one above the highest id, also where some are not used
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -96,6 +96,8 @@ class Tokenizer:
         write_json(folder / "tokenizer_config.json", config)
         if self.chat_template is not None:
             write_text(folder / "chat_template.jinja", self.chat_template)
+        else:
+            (folder / "chat_template.jinja").unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: Path) -> "Tokenizer":
@@ -113,7 +115,7 @@ class Tokenizer:
                 expected="a readable tokenizer.json",
                 got=str(error),
                 where=str(path),
-                hint="a tokenizer without that file can be converted by saving it with transformers",
+                hint="a tokenizer without that file can be saved with one by transformers",
             ) from error
         config_path = folder / "tokenizer_config.json"
         config = _read_config(config_path)
@@ -124,12 +126,6 @@ class Tokenizer:
                 where=str(config_path),
                 hint="lingraft never runs code from a model folder",
             )
-        template_path = folder / "chat_template.jinja"
-        template = (
-            template_path.read_text(encoding="utf-8")
-            if template_path.exists()
-            else config.get("chat_template")
-        )
         # Padding and truncation belong to a call, not to the vocabulary: a file that stores them
         # would lengthen or cut every text silently.
         backend.no_padding()
@@ -137,7 +133,7 @@ class Tokenizer:
         return cls(
             backend=backend,
             roles={role: _token_text(config[role]) for role in ROLE_NAMES if config.get(role)},
-            chat_template=template if isinstance(template, str) else None,
+            chat_template=_chat_template(folder / "chat_template.jinja", config),
             settings={
                 key: config[key]
                 for key in ("model_max_length", "clean_up_tokenization_spaces", "padding_side")
@@ -150,10 +146,25 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        config: dict[str, Any] = json.loads(path.read_bytes())
+        config = json.loads(path.read_bytes())
     except ValueError as error:
         raise InputError(expected="JSON", got=str(error), where=str(path)) from error
+    if not isinstance(config, dict):
+        raise InputError(
+            expected="a JSON object of settings", got=type(config).__name__, where=str(path)
+        )
     return config
+
+
+def _chat_template(path: Path, config: dict[str, Any]) -> str | None:
+    """The file wins; older versions keep the template, or a list of named ones, in the settings."""
+    if path.exists():
+        return path.read_text(encoding="utf-8")
+    template = config.get("chat_template")
+    if isinstance(template, list):
+        named = {entry["name"]: entry["template"] for entry in template}
+        template = named.get("default")
+    return template if isinstance(template, str) else None
 
 
 def _token_text(value: Any) -> str:

@@ -7,7 +7,7 @@ strings finds a third of the tokens that two vocabularies share.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,19 +24,25 @@ class Vocabulary:
     Attributes:
         pieces: For each id its bytes; None where the id is special or unused.
         special: For each special id its text, e.g. ``{0: "<|endoftext|>"}``.
+        fallback: Ids that spell one raw byte (``<0x41>``) of text that has no other spelling.
     """
 
     pieces: tuple[bytes | None, ...]
     special: dict[int, str]
+    fallback: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.pieces)
 
     @cached_property
     def ids_by_bytes(self) -> dict[bytes, int]:
-        """The lowest id of each byte string."""
+        """The id of each byte string: the lowest, and a fallback byte only where no other is.
+
+        SentencePiece has both ``<0x41>`` and ``A``, and no text is ever cut into the former.
+        """
         ids: dict[bytes, int] = {}
-        for token, piece in enumerate(self.pieces):
+        for token in sorted(range(len(self)), key=lambda token: token in self.fallback):
+            piece = self.pieces[token]
             if piece is not None:
                 ids.setdefault(piece, token)
         return ids
@@ -64,6 +70,7 @@ class Vocabulary:
         tokens = backend.get_vocab(with_added_tokens=True)
         pieces: list[bytes | None] = [None] * (max(tokens.values(), default=-1) + 1)
         special: dict[int, str] = {}
+        fallback: set[int] = set()
         for token, number in tokens.items():
             if number in added:
                 if added[number]["special"]:
@@ -72,7 +79,9 @@ class Vocabulary:
                     pieces[number] = token.encode("utf-8")
             else:
                 pieces[number] = _SPELLINGS[spelling](token)
-        return cls(tuple(pieces), special)
+                if spelling == "sentencepiece" and _RAW_BYTE.fullmatch(token):
+                    fallback.add(number)
+        return cls(tuple(pieces), special, frozenset(fallback))
 
 
 def byte_alphabet() -> dict[int, str]:
@@ -103,7 +112,7 @@ def _wordpiece(token: str) -> bytes:
     return token[2:].encode("utf-8") if token.startswith("##") else b" " + token.encode("utf-8")
 
 
-_SPELLINGS = {
+_SPELLINGS: dict[str, Callable[[str], bytes]] = {
     "byte_level": _byte_level,
     "sentencepiece": _sentencepiece,
     "wordpiece": _wordpiece,
@@ -121,9 +130,8 @@ def _spelling(content: dict[str, Any]) -> str:
     if "ByteLevel" in parts:
         return "byte_level"
     prepends = any(
-        step["type"] in ("Prepend", "Replace") and "\N{LOWER ONE EIGHTH BLOCK}" in json.dumps(
-            step, ensure_ascii=False
-        )
+        step["type"] in ("Prepend", "Replace")
+        and "\N{LOWER ONE EIGHTH BLOCK}" in json.dumps(step, ensure_ascii=False)
         for key in ("normalizer", "decoder")
         for step in _steps(content.get(key))
     )
