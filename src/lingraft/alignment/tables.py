@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lingraft.alignment.links import Links
 from lingraft.corpus.records import Pair
+from lingraft.errors import InputError
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 _PAIRS_AT_ONCE = 4096
@@ -62,7 +63,8 @@ class TranslationTable:
         """Sums entries given in any order, the same pair any number of times."""
         num_target, num_source = shape
         keys, inverse = np.unique(target * num_source + source, return_inverse=True)
-        sums = np.bincount(inverse, weights=counts, minlength=len(keys))
+        sums = np.bincount(inverse, weights=counts, minlength=len(keys)).astype(np.float64)
+        keys, sums = keys[sums > 0], sums[sums > 0]
         rows = np.bincount(keys // num_source, minlength=num_target)
         return cls(
             indptr=np.concatenate([[0], np.cumsum(rows)]).astype(np.int64),
@@ -90,6 +92,9 @@ def token_table(
 
     Returns:
         A table of shape (V_target, V_source).
+
+    Raises:
+        InputError: The links are of another number of pairs.
     """
     counted: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
     batch: list[Pair] = []
@@ -100,6 +105,7 @@ def token_table(
             _count_words(counted, batch, links, first, source, target)
             first, batch = first + len(batch), []
     _count_words(counted, batch, links, first, source, target)
+    _check_number(links, first + len(batch))
     return _spread_over_tokens(counted, shape=(len(target), len(source)))
 
 
@@ -128,8 +134,7 @@ def _count_words(
     target: Tokenizer,
 ) -> None:
     """Adds the posteriors of one batch's links to the counts of (source word, target word)."""
-    if not batch:
-        return
+    _check_number(links, first + len(batch), at_least=True)
     source_words = _tokens_of_words(
         [pair.source for pair in batch], source, links.source_starts, links.source_offsets, first
     )
@@ -147,6 +152,16 @@ def _count_words(
         key = (source_words[number - first][s], target_words[number - first][t])
         if key[0] and key[1]:
             counted[key] = counted.get(key, 0.0) + posterior
+
+
+def _check_number(links: Links, num_pairs: int, *, at_least: bool = False) -> None:
+    if num_pairs > links.num_pairs or (num_pairs < links.num_pairs and not at_least):
+        raise InputError(
+            expected=f"the {links.num_pairs} pairs that were aligned",
+            got=f"{num_pairs} or more" if at_least else str(num_pairs),
+            where="pairs",
+            hint="align these pairs anew",
+        )
 
 
 def _tokens_of_words(
@@ -171,6 +186,8 @@ def _assign(
     found: list[list[int]] = [[] for _ in words]
     at = 0
     for token, (begin, end) in zip(ids, spans, strict=True):
+        if begin == end:
+            continue  # a token of no character, such as a mark that the tokenizer puts in front
         while at < len(words) and words[at][1] <= begin:
             at += 1
         word = at

@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from lingraft.errors import StoreError
 from lingraft.files import read_json, write_bytes, write_json
-
-Weights = tuple[NDArray[np.int32], NDArray[np.float64]]  # source ids and weights that sum to 1
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,12 @@ class EmbeddingMatrix:
     @property
     def entropy_nats(self) -> NDArray[np.float32]:
         """Entropy of each row's source weights, (V_target,); 0 for a copy."""
-        terms = -self.weights * np.log(np.maximum(self.weights, 1e-30))
-        sums = np.concatenate([[0.0], np.cumsum(terms)])
-        return (sums[self.indptr[1:]] - sums[self.indptr[:-1]]).astype(np.float32)
+        weights = self.weights.astype(np.float64)
+        terms = weights * np.log(np.maximum(weights, 1e-30))
+        row_of = np.repeat(np.arange(len(self)), np.diff(self.indptr))
+        sums = np.bincount(row_of, weights=terms, minlength=len(self))
+        entropy: NDArray[np.float32] = np.abs(sums).astype(np.float32)
+        return entropy
 
     @property
     def num_duplicates(self) -> int:
@@ -131,10 +135,20 @@ class EmbeddingMatrix:
 
     @classmethod
     def load(cls, folder: Path) -> "EmbeddingMatrix":
-        """Reads what `save` wrote."""
+        """Reads what `save` wrote.
+
+        Raises:
+            StoreError: A file is missing, damaged or holds something else.
+        """
         facts = read_json(folder / "rows.json")
-        tensors = load_file(folder / "rows.safetensors")
-        return cls(method=facts["method"], rules=tuple(facts["rules"]), **tensors)
+        path = folder / "rows.safetensors"
+        try:
+            tensors = load_file(path)
+            return cls(method=facts["method"], rules=tuple(facts["rules"]), **tensors)
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise StoreError(
+                expected="rows with their origins", got=str(error), where=str(path)
+            ) from error
 
 
 _ARRAYS = ("rows", "rule", "indptr", "source", "weights", "support", "depth")
@@ -147,12 +161,29 @@ def mix(source_rows: NDArray[np.float32], origins: Sequence[Origin]) -> NDArray[
     ``"mean"`` stands for the mean of all source rows.
     """
     rows = np.zeros((len(origins), source_rows.shape[1]), dtype=np.float32)
+    mean = source_rows.mean(axis=0, dtype=np.float64)
     for number, origin in enumerate(origins):
         if origin.rule == "mean":
-            rows[number] = source_rows.mean(axis=0, dtype=np.float64)
+            rows[number] = mean
         elif len(origin.source) == 1 and origin.weights[0] == 1.0:
             rows[number] = source_rows[origin.source[0]]
         elif origin.source:
             weights = np.asarray(origin.weights, dtype=np.float64)
             rows[number] = weights @ source_rows[list(origin.source)].astype(np.float64)
     return rows
+
+
+def weighted_origin(
+    rule: str,
+    ids: NDArray[np.integer[Any]],
+    counts: NDArray[np.number[Any]],
+    *,
+    support: float = 0.0,
+    depth: int = 0,
+) -> Origin:
+    """Returns the origin whose weights are the counts' shares, the heaviest first."""
+    order = np.argsort(-counts, kind="stable")
+    weights = counts[order] / counts.sum()
+    return Origin(
+        rule, tuple(ids[order].tolist()), tuple(weights.tolist()), support=support, depth=depth
+    )

@@ -6,7 +6,7 @@ Gee et al. 2022, "Fast Vocabulary Transfer for Language Model Compression". Need
 import numpy as np
 from numpy.typing import NDArray
 
-from lingraft.embeddings.matrix import EmbeddingMatrix, Origin, mix
+from lingraft.embeddings.matrix import EmbeddingMatrix, Origin, mix, weighted_origin
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 
@@ -42,7 +42,7 @@ def copied_origin(token: int, source: Tokenizer, target: Tokenizer) -> Origin | 
     """Returns the copy of the same special token or of the same bytes, or None."""
     piece = target.vocabulary.pieces[token]
     if piece is not None:
-        same = source.vocabulary.ids_by_bytes.get(piece)
+        same = _same_bytes(piece, target.backend.id_to_token(token), source)
         return None if same is None else Origin("copied", (same,), (1.0,))
     name = target.vocabulary.special.get(token)
     same = None if name is None else source.backend.token_to_id(name)
@@ -51,10 +51,18 @@ def copied_origin(token: int, source: Tokenizer, target: Tokenizer) -> Origin | 
     return None if same is None else Origin("special", (same,), (1.0,))
 
 
+def _same_bytes(piece: bytes, spelling: str | None, source: Tokenizer) -> int | None:
+    """The same spelling first: two tokens may have the same bytes, and each keeps its own row."""
+    same = None if spelling is None else source.backend.token_to_id(spelling)
+    if same is not None and source.vocabulary.pieces[same] == piece:
+        return int(same)
+    return source.vocabulary.ids_by_bytes.get(piece)
+
+
 def _same_role(name: str | None, source: Tokenizer, target: Tokenizer) -> int | None:
     """A start token stays the start token, also where the two vocabularies name it differently."""
-    role = next((role for role, text in target.roles.items() if text == name), None)
-    return None if role is None else source.role_id(role)
+    same = (source.role_id(role) for role, text in target.roles.items() if text == name)
+    return next((token for token in same if token is not None), None)
 
 
 def _spelt(token: int, source: Tokenizer, target: Tokenizer) -> Origin:
@@ -63,21 +71,29 @@ def _spelt(token: int, source: Tokenizer, target: Tokenizer) -> Origin:
     if not ids:
         return Origin("mean", depth=3)
     distinct, counts = np.unique(ids, return_counts=True)
-    return Origin(
-        "pieces", tuple(distinct.tolist()), tuple((counts / len(ids)).tolist()), depth=2
-    )
+    return weighted_origin("pieces", distinct, counts, depth=2)
 
 
 def spell(piece: bytes, source: Tokenizer) -> list[int]:
     """Returns source ids whose bytes are `piece`, or an empty list where there are none.
 
-    Text goes through the source tokenizer; the rest, such as half a character, byte by byte.
+    Text goes through the source tokenizer, and may gain a space in front where that tokenizer
+    puts one; the rest, such as half a character, goes byte by byte.
     """
     try:
-        ids = source.encode(piece.decode("utf-8"))
+        text = piece.decode("utf-8")
     except UnicodeDecodeError:
-        ids = []
-    if ids and source.vocabulary.bytes_of(ids).strip() == piece.strip():
-        return ids
+        text = ""
+    # A tokenizer that puts a space in front says " word" to "word": that one has no space too many.
+    ways = [source.encode(way) for way in (text, text.removeprefix(" ")) if way]
+    vocabulary = source.vocabulary
+    spelt = [ids for ids in ways if ids and all(vocabulary.pieces[i] is not None for i in ids)]
+    for ids in spelt:
+        if vocabulary.bytes_of(ids) == piece:
+            return ids
+    for ids in spelt:
+        if vocabulary.bytes_of(ids).lstrip(b" ") == piece.lstrip(b" "):
+            return ids
     singles = [source.vocabulary.ids_by_bytes.get(bytes([byte])) for byte in piece]
-    return [single for single in singles if single is not None]
+    known = [single for single in singles if single is not None]
+    return known if len(known) == len(piece) else []

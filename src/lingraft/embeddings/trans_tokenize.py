@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lingraft.alignment.tables import TranslationTable
-from lingraft.embeddings.matrix import EmbeddingMatrix, Origin, mix
+from lingraft.embeddings.matrix import EmbeddingMatrix, Origin, mix, weighted_origin
 from lingraft.embeddings.pieces import copied_origin, pieces_origins
+from lingraft.errors import InputError
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 # Entries under this share of the row's heaviest are noise of the alignment: dropping them lowers
@@ -48,7 +49,11 @@ def trans_tokenize_rows(
 
     Returns:
         Rows (V_target, D).
+
+    Raises:
+        InputError: The table is of other vocabularies, or `min_share` is no share.
     """
+    _check(table, source, target, min_share)
     origins: list[Origin | None] = []
     for token in range(len(target.vocabulary)):
         copy = copied_origin(token, source, target)
@@ -58,10 +63,19 @@ def trans_tokenize_rows(
             origins.append(_from_table(token, table, copy, min_share) or copy)
     _fill_from_relatives(origins, target)
     spelt = pieces_origins(source, target) if None in origins else []
-    full = [
-        spelt[token] if origin is None else origin for token, origin in enumerate(origins)
-    ]
+    full = [spelt[token] if origin is None else origin for token, origin in enumerate(origins)]
     return EmbeddingMatrix.from_origins(mix(source_rows, full), full, method="trans_tokenize")
+
+
+def _check(table: TranslationTable, source: Tokenizer, target: Tokenizer, min_share: float) -> None:
+    if (len(table), table.num_source) != (len(target), len(source)):
+        raise InputError(
+            expected=f"a table of shape ({len(target)}, {len(source)}), ids of the two tokenizers",
+            got=f"({len(table)}, {table.num_source})",
+            where="table",
+        )
+    if not 0.0 <= min_share <= 1.0:
+        raise InputError(expected="a share from 0 to 1", got=str(min_share), where="min_share")
 
 
 def _has_letter(token: int, target: Tokenizer) -> bool:
@@ -87,9 +101,9 @@ def _from_table(
         ids = np.append(ids, np.int32(copy.source[0]))
         counts = np.append(counts, 1.0)
         ids, inverse = np.unique(ids, return_inverse=True)
-        counts = np.bincount(inverse, weights=counts)
+        counts = np.bincount(inverse, weights=counts).astype(np.float64)
     kept = counts >= min_share * counts.max()
-    return _weighted("table", ids[kept], counts[kept], support=support, depth=0)
+    return weighted_origin("table", ids[kept], counts[kept], support=support)
 
 
 def _fill_from_relatives(origins: list[Origin | None], target: Tokenizer) -> None:
@@ -140,14 +154,4 @@ def _mean_of(origins: list[Origin]) -> Origin:
     ids = np.array([i for origin in origins for i in origin.source])
     weights = np.array([w for origin in origins for w in origin.weights]) / len(origins)
     distinct, inverse = np.unique(ids, return_inverse=True)
-    return _weighted("relatives", distinct, np.bincount(inverse, weights=weights), 0.0, depth=1)
-
-
-def _weighted(
-    rule: str, ids: NDArray[np.int32], counts: NDArray[np.float64], support: float, depth: int
-) -> Origin:
-    order = np.argsort(-counts, kind="stable")
-    weights = counts[order] / counts.sum()
-    return Origin(
-        rule, tuple(ids[order].tolist()), tuple(weights.tolist()), support=support, depth=depth
-    )
+    return weighted_origin("relatives", distinct, np.bincount(inverse, weights=weights), depth=1)
