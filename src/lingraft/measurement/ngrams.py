@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lingraft.corpus.records import Document
+from lingraft.errors import InputError
 from lingraft.measurement.protocols import Scored
+from lingraft.measurement.requests import TokenizedRequest, tokenize_requests
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 _START = -1
@@ -48,19 +50,26 @@ class NgramScorer:
     Args:
         documents: The text to count.
         tokenizer: Cuts it; also the vocabulary of the uniform distribution at the bottom.
-        order: 1 for unigrams, 3 for trigrams.
+        order: 1 for unigrams, 3 for trigrams; 0 for the uniform distribution.
+
+    Raises:
+        InputError: The order is negative.
     """
 
-    def __init__(
-        self, documents: Iterable[Document], *, tokenizer: Tokenizer, order: int
-    ) -> None:
+    def __init__(self, documents: Iterable[Document], *, tokenizer: Tokenizer, order: int) -> None:
+        if order < 0:
+            raise InputError(expected="an order of at least 0", got=str(order), where="order")
         self._tokenizer = tokenizer
         self._order = order
         texts = [document.text for document in documents]
         self._num_bytes = sum(len(text.encode("utf-8")) for text in texts)
-        # Special tokens never occur inside text, so that they get no share of the uniform part.
-        self._num_types = sum(piece is not None for piece in tokenizer.vocabulary.pieces)
-        self._orders = _count(tokenizer.encode_batch(texts), order)
+        # Special tokens spell no text: they get no counts and no share of the uniform part.
+        pieces = tokenizer.vocabulary.pieces
+        self._num_types = sum(piece is not None for piece in pieces)
+        self._orders = _count(
+            ([i for i in ids if pieces[i] is not None] for ids in tokenizer.encode_batch(texts)),
+            order,
+        )
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -84,20 +93,19 @@ class NgramScorer:
 
     def score(self, requests: Sequence[tuple[str, str]]) -> list[Scored]:
         """Scores continuations; a prompt is context without cost."""
-        return [self._score(prompt, text) for prompt, text in requests]
+        return [self._score(request) for request in tokenize_requests(requests, self._tokenizer)]
 
-    def _score(self, prompt: str, text: str) -> Scored:
-        before, ids = self._tokenizer.encode(prompt), self._tokenizer.encode(text)
-        num_bytes = len(text.encode("utf-8"))
-        if self._tokenizer.vocabulary.bytes_of(ids) != text.encode("utf-8"):
-            return Scored(None, num_bytes, len(ids), "the tokenizer loses bytes of the text")
-        history = [_START] * (self._order - 1) + before
-        nats = 0.0
-        for token in ids:
-            context = tuple(history[len(history) - self._order + 1 :])
-            nats -= math.log(self.probability(context, token))
-            history.append(token)
-        return Scored(nats, num_bytes, len(ids))
+    def _score(self, request: TokenizedRequest) -> Scored:
+        if request.reason:
+            return Scored(None, request.num_bytes, request.num_tokens, request.reason)
+        size = max(self._order - 1, 0)
+        history = (*[_START] * size, *request.ids)
+        nats = [
+            -math.log(self.probability(history[at : at + size], token))
+            for at, token in enumerate(request.ids)
+            if at >= request.first
+        ]
+        return Scored(math.fsum(nats), request.num_bytes, request.num_tokens)
 
 
 def _count(texts: Iterable[Sequence[int]], order: int) -> list[_Order]:

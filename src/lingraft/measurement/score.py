@@ -43,15 +43,21 @@ class Score:
     reason: str = ""
     statistics: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.denominator == 0 and not self.reason:
+            object.__setattr__(self, "reason", "nothing to divide by")
+
     @property
     def value(self) -> float | None:
         """The quantity itself; None where it is undefined, with `reason` saying why."""
-        if self.reason or self.denominator == 0:
+        if self.reason:
             return None
         return self.scale * self.numerator / self.denominator
 
     def __add__(self, other: "Score") -> "Score":
         """Adds the sums of two parts of one measurement; the interval has to be drawn anew.
+
+        A part without a denominator, such as an empty list of documents, changes nothing.
 
         Raises:
             InputError: The two measure different things or with different settings.
@@ -65,7 +71,9 @@ class Score:
             key: self.statistics.get(key, 0) + other.statistics.get(key, 0)
             for key in sorted({*self.statistics, *other.statistics})
         }
-        data = sorted([str(self.signature.get("data")), str(other.signature.get("data"))])
+        parts = [self, other]
+        data = sorted(h for part in parts for h in str(part.signature.get("data")).split("+"))
+        reasons = [part.reason for part in parts if part.denominator] or [self.reason]
         return Score(
             name=self.name,
             unit=self.unit,
@@ -74,7 +82,7 @@ class Score:
             scale=self.scale,
             items=self.items + other.items,
             signature={**self.signature, "data": "+".join(data)},
-            reason=self.reason or other.reason,
+            reason=next(filter(None, reasons), ""),
             statistics=statistics,
         )
 
@@ -92,7 +100,7 @@ class Score:
             "denominator": self.denominator,
             "scale": self.scale,
             "interval": None if self.interval is None else list(self.interval),
-            "reason": self.reason or ("nothing to divide by" if self.value is None else ""),
+            "reason": self.reason,
             "statistics": dict(self.statistics),
             "signature": dict(self.signature),
             "items": [list(item) for item in self.items],
@@ -134,8 +142,12 @@ def bootstrap_interval(
         return None
     sums: NDArray[np.float64] = np.asarray(items, dtype=np.float64)
     generator = np.random.default_rng(derive(seed, "bootstrap", len(items)))
-    drawn = generator.integers(len(items), size=(NUM_RESAMPLES, len(items)))
-    resampled = sums[drawn].sum(axis=1)
+    resampled = np.stack(
+        [
+            sums[generator.integers(len(sums), size=len(sums))].sum(axis=0)
+            for _ in range(NUM_RESAMPLES)
+        ]
+    )
     if not np.all(resampled[:, 1] > 0):
         return None
     edges = np.quantile(

@@ -3,20 +3,36 @@
 Axes: B batch, T tokens, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from transformers import PreTrainedModel
 
+from lingraft.errors import InputError
 from lingraft.measurement.protocols import Scored
+from lingraft.measurement.requests import tokenize_requests
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 _TOKENS_AT_ONCE = 2048
 
 
+class Window(NamedTuple):
+    """A stretch of a text that the model sees at once.
+
+    Attributes:
+        request: Number of the request.
+        ids: The start token and the stretch.
+        first: Position in `ids` of the first token to score.
+    """
+
+    request: int
+    ids: list[int]
+    first: int
+
+
 class CausalScorer:
-    """Scores and continues texts with a causal language model, in float32.
+    """Scores and continues texts with a causal language model; costs are summed in float64.
 
     Each text is read after one start token, which costs nothing; no end token is scored. A text
     longer than the window is read in overlapping windows, in which every token has at least half
@@ -28,6 +44,9 @@ class CausalScorer:
         start_token: Id that stands before every text.
         window: Tokens that the model sees at once, the start token included.
         bias_V: Added to the logits, shape (V,); for the fitted unigram bias.
+
+    Raises:
+        InputError: The window has no room for a token after the start token.
     """
 
     def __init__(
@@ -39,6 +58,12 @@ class CausalScorer:
         window: int = 512,
         bias_V: torch.Tensor | None = None,
     ) -> None:
+        if window < 2:
+            raise InputError(
+                expected="a window of at least 2 tokens, the start token included",
+                got=str(window),
+                where="window",
+            )
         self._model = model
         self._tokenizer = tokenizer
         self._start_token = start_token
@@ -57,27 +82,27 @@ class CausalScorer:
 
     @torch.inference_mode()
     def score(self, requests: Sequence[tuple[str, str]]) -> list[Scored]:
-        """Scores continuations; a token that spans prompt and continuation belongs to the latter."""
+        """Scores continuations; a token that spans prompt and continuation is the latter's."""
         self._model.eval()
-        windows: list[tuple[int, list[int], int]] = []  # request, ids, first scored position
-        facts: list[tuple[int, int, str]] = []
-        for number, (prompt, text) in enumerate(requests):
-            ids, first = self._join(prompt, text)
-            spelt = self._tokenizer.vocabulary.bytes_of(ids)
-            whole = (prompt + text).encode("utf-8")
-            reason = "" if spelt == whole else "the tokenizer loses bytes of the text"
-            facts.append((len(text.encode("utf-8")), len(ids) - first, reason))
-            if not reason and ids:
-                windows.extend(
-                    (number, *part) for part in _cut(ids, first, self._start_token, self._window)
-                )
+        tokenized = tokenize_requests(requests, self._tokenizer)
+        windows = [
+            Window(number, ids, first)
+            for number, request in enumerate(tokenized)
+            if not request.reason
+            for ids, first in cut(request.ids, request.first, self._start_token, self._window)
+        ]
         nats = [0.0] * len(requests)
         for batch in _batches(windows):
-            for (number, _, _), cost in zip(batch, self._costs(batch), strict=True):
-                nats[number] += cost
+            for window, cost in zip(batch, self._costs(batch), strict=True):
+                nats[window.request] += cost
         return [
-            Scored(None if reason else nats[number], num_bytes, num_tokens, reason)
-            for number, (num_bytes, num_tokens, reason) in enumerate(facts)
+            Scored(
+                None if request.reason else cost,
+                request.num_bytes,
+                request.num_tokens,
+                request.reason,
+            )
+            for request, cost in zip(tokenized, nats, strict=True)
         ]
 
     @torch.inference_mode()
@@ -98,62 +123,59 @@ class CausalScorer:
             texts.append(self._tokenizer.decode(out_BT[0, len(ids) :].tolist()))
         return texts
 
-    def _join(self, prompt: str, text: str) -> tuple[list[int], int]:
-        """Returns the ids of prompt and text together and where the text's tokens begin.
-
-        Encoding the two apart would give ids that the joined text never has.
-        """
-        if not prompt:
-            return self._tokenizer.encode(text), 0
-        [(ids, spans)] = self._tokenizer.encode_with_offsets([prompt + text])
-        first = next(
-            (at for at, (_, end) in enumerate(spans) if end > len(prompt)), len(ids)
-        )
-        return ids, first
-
-    def _costs(self, batch: Sequence[tuple[int, list[int], int]]) -> list[float]:
-        """Returns the nats of each window's scored tokens, summed in float64."""
-        longest = max(len(ids) for _, ids, _ in batch)
+    def _costs(self, batch: Sequence[Window]) -> list[float]:
+        """Returns the nats of each window's scored tokens."""
+        longest = max(len(window.ids) for window in batch)
         x_BT = torch.zeros((len(batch), longest), dtype=torch.long)
-        counted_BT = torch.zeros((len(batch), longest), dtype=torch.bool)
-        for row, (_, ids, first) in enumerate(batch):
-            x_BT[row, : len(ids)] = torch.tensor(ids)
-            counted_BT[row, first : len(ids)] = True
+        for row, window in enumerate(batch):
+            x_BT[row, : len(window.ids)] = torch.tensor(window.ids)
         x_BT = x_BT.to(self._model.device)
         # Padding stands on the right, where a causal model never looks back from.
-        logits_BTV = self._model(input_ids=x_BT, use_cache=False).logits[:, :-1].float()
-        if self._bias_V is not None:
-            logits_BTV = logits_BTV + self._bias_V
-        nats_BT = torch.nn.functional.cross_entropy(
-            logits_BTV.transpose(1, 2), x_BT[:, 1:], reduction="none"
-        )
-        counted_BT = counted_BT[:, 1:].to(nats_BT.device)
-        costs: list[float] = (nats_BT.double() * counted_BT).sum(dim=1).tolist()
+        logits_BTV = self._model(input_ids=x_BT, use_cache=False).logits
+        # In float64 a uniform model costs log V to the last digit; Apple's GPUs have no float64.
+        dtype = torch.float32 if logits_BTV.device.type == "mps" else torch.float64
+        costs = []
+        for row, (_, ids, first) in enumerate(batch):
+            # Row by row, since the whole batch in float64 would double the memory.
+            logits_TV = logits_BTV[row, first - 1 : len(ids) - 1].to(dtype)
+            if self._bias_V is not None:
+                logits_TV = logits_TV + self._bias_V.to(logits_TV)
+            nats = torch.nn.functional.cross_entropy(
+                logits_TV, x_BT[row, first : len(ids)], reduction="sum"
+            )
+            costs.append(float(nats))
         return costs
 
 
-def _cut(
+def cut(
     ids: list[int], first: int, start_token: int, window: int
-) -> list[tuple[list[int], int]]:
-    """Cuts a text into windows after the start token; each token is scored exactly once."""
+) -> Iterator[tuple[list[int], int]]:
+    """Cuts a text into windows after the start token; each token is scored exactly once.
+
+    Args:
+        ids: Tokens of the text.
+        first: The first token to score; where the windows lie does not depend on it.
+        start_token: Stands before each window.
+        window: Tokens of a window at most, the start token included.
+
+    Yields:
+        Tokens of a window and the position in it of the first one to score.
+    """
     room = window - 1
-    parts = [([start_token, *ids[:room]], first + 1)]
-    scored = room
+    scored = 0
     while scored < len(ids):
-        end = min(scored + max(room // 2, 1), len(ids))
+        end = min(scored + (max(room // 2, 1) if scored else room), len(ids))
         begin = max(end - room, 0)
-        parts.append(([start_token, *ids[begin:end]], max(scored, first) - begin + 1))
+        if end > first:
+            yield [start_token, *ids[begin:end]], max(scored, first) - begin + 1
         scored = end
-    return parts
 
 
-def _batches(
-    windows: list[tuple[int, list[int], int]],
-) -> list[list[tuple[int, list[int], int]]]:
+def _batches(windows: Sequence[Window]) -> list[list[Window]]:
     """Groups windows of like length, so that little of a batch is padding."""
-    batches: list[list[tuple[int, list[int], int]]] = []
-    for window in sorted(windows, key=lambda item: (-len(item[1]), item[0])):
-        if batches and (len(batches[-1]) + 1) * len(batches[-1][0][1]) <= _TOKENS_AT_ONCE:
+    batches: list[list[Window]] = []
+    for window in sorted(windows, key=lambda window: (-len(window.ids), window.request)):
+        if batches and (len(batches[-1]) + 1) * len(batches[-1][0].ids) <= _TOKENS_AT_ONCE:
             batches[-1].append(window)
         else:
             batches.append([window])
