@@ -6,9 +6,10 @@
 With your own data: --set model=FOLDER --set to=LANG --set text=FILE --set pairs=FILE
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-from lingraft.corpus import read_documents
+from lingraft.corpus import read_documents, samples
 from lingraft.languages import Language
 from lingraft.pipelines.demo import VOCAB_SIZE, demo_inputs
 from lingraft.pipelines.planning import AdaptationInputs, adaptation_plan
@@ -34,7 +35,7 @@ def plan(
     """Returns the jobs of one adaptation.
 
     Args:
-        scale: `tiny` trains 1 kB and holds out few rows; `laptop` all the text, without the
+        scale: `tiny` trains 1 kB on a small part of the samples; `laptop` all the text, without the
             controls; `paper` all the text in the stages of arXiv 2408.04303, with them.
         to: The new language; a bundled one unless `text` is given.
         model: Folder or name; SmolLM2-135M by default.
@@ -55,13 +56,17 @@ def plan(
             target_lang=Language.parse(to),
         )
     if model is not None:
-        inputs = AdaptationInputs(**{**vars(inputs), "model": model})
+        inputs = replace(inputs, model=model)
+    if scale == "tiny" and text is None:
+        few = samples.path("libreoffice-help.valid.jsonl.xz")
+        inputs = replace(inputs, text=[few], pairs=[[few]], test=None, valid=None)
     return adaptation_plan(
         inputs,
         _settings(scale, inputs, epochs),
-        vocab_size=VOCAB_SIZE if text is None else None,
+        vocab_size=VOCAB_SIZE if text is None and scale != "tiny" else None,
         controls=scale == "paper" if controls is None else controls,
         num_held_out=5 if scale == "tiny" else 100,
+        num_general_rows=3 if scale == "tiny" else 60,
     )
 
 
@@ -83,4 +88,4 @@ def _settings(scale: str, inputs: AdaptationInputs, epochs: float) -> ArmSetting
         return settings
     # Section 4 of the paper: embeddings and head first, then the outer layers, then the rest.
     stages = (Stage("embeddings", 0.2), Stage("edges", 0.3), Stage("all", 0.5))
-    return ArmSettings(**{**vars(settings), "stages": stages})
+    return replace(settings, stages=stages)

@@ -29,6 +29,7 @@ from lingraft.training import Packing, Schedule, TrainingRun, continue_pretraini
 from lingraft.units import Budget
 
 VERSION = 1
+CHECKPOINT_SECONDS = 60.0
 
 
 class _Arm(NamedTuple):
@@ -298,5 +299,6 @@ def _train(
         evaluate=evaluate,
         num_evaluations=settings.num_evaluations if evaluate else 0,
         checkpoints=checkpoints,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
         advance=advance,
     )

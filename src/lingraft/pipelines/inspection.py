@@ -22,7 +22,6 @@ VERSION = 1
 NUM_CONTINUATIONS = 3
 NUM_SENTENCES = 4
 NUM_ROWS = 30
-NUM_GENERAL_ROWS = 60
 _NEW_TOKENS = 24
 _MIN_PROMPT_WORDS = 8
 
@@ -37,6 +36,7 @@ def inspect_model(
     adapted_choice: Path,
     corpus: Path,
     general_text: Path | None,
+    num_general_rows: int,
     source_lang: str,
     target_lang: str,
     out: Path,
@@ -57,6 +57,7 @@ def inspect_model(
         adapted_choice: The trained arm's.
         corpus: A prepared corpus.
         general_text: Text of the source language; None measures no forgetting.
+        num_general_rows: At most so many of its rows, evenly spaced.
         source_lang: Code of the source language.
         target_lang: Code of the target language.
         out: Folder for `inspection.json`.
@@ -76,7 +77,7 @@ def inspect_model(
     forgetting: dict[str, Any] | None = None
     if general_text is not None:
         general = _evenly(
-            read_documents(general_text, lang=Language.parse(source_lang)).records, NUM_GENERAL_ROWS
+            read_documents(general_text, lang=Language.parse(source_lang)).records, num_general_rows
         )
         forgetting = {
             "text": general_text.name,

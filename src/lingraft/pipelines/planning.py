@@ -60,6 +60,7 @@ def adaptation_plan(
     aligner: str = "hmm",
     controls: bool = True,
     num_held_out: int = 100,
+    num_general_rows: int = 60,
     normalization: Sequence[str] = (),
 ) -> Plan:
     """Returns the jobs of an adaptation, without running any.
@@ -73,6 +74,7 @@ def adaptation_plan(
         aligner: One of `alignment.METHODS`.
         controls: Whether to train the source model and random rows too, at the same bytes.
         num_held_out: Rows of test and of valid.
+        num_general_rows: Rows on which forgetting is measured.
         normalization: What to normalise in training text.
 
     Raises:
@@ -204,6 +206,7 @@ def adaptation_plan(
         adapted_choice=jobs[f"choice-{method}"],
         corpus=corpus,
         general_text=_general_text(inputs),
+        num_general_rows=num_general_rows,
         **languages,
     )
     return Plan(jobs, name=f"adapt-{inputs.target_lang}")
