@@ -87,7 +87,8 @@ def test_mostly_rejected_pairs(run: Run, tmp_path: Path) -> None:
     refused(
         run("align", pairs, "--source-lang", "en", "--target-lang", "el",
             "--out", tmp_path / "links"),
-        "half",
+        "50%",
+        "3 of 4",
     )  # fmt: skip
 
 

@@ -97,8 +97,15 @@ class Links:
             StoreError: The file cannot be written.
         """
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _DTYPES}
-        about = {"segmentation": self.segmentation, "method": self.method, "seed": self.seed}
-        metadata = {"format": FORMAT, "links": json.dumps(about, sort_keys=True)}
+        about = {
+            "format": FORMAT,
+            "segmentation": self.segmentation,
+            "method": self.method,
+            "seed": self.seed,
+        }
+        # One key alone: safetensors writes several in the random order of a hash map, and equal
+        # links would not be equal bytes.
+        metadata = {"links": json.dumps(about, sort_keys=True)}
         write_bytes(path, serialize(arrays, metadata=metadata))
 
     @classmethod
@@ -110,11 +117,11 @@ class Links:
         """
         try:
             with safe_open(path, framework="numpy") as stored:
-                metadata = stored.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise _unreadable(path, f"format {metadata.get('format')!r}")
+                about: dict[str, Any] = json.loads((stored.metadata() or {}).get("links", "{}"))
+                found = about.pop("format", None)
+                if found != FORMAT:
+                    raise _unreadable(path, f"format {found!r}")
                 arrays = {name: stored.get_tensor(name) for name in _DTYPES}
-                about: dict[str, Any] = json.loads(metadata["links"])
             links = cls(**arrays, **about)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise _unreadable(path, str(error)) from error

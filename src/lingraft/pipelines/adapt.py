@@ -274,6 +274,6 @@ def _paths(value: PathLike | Sequence[PathLike] | None) -> list[Path]:
 
 def pair_files(path: Path) -> list[Path]:
     """Two files of a Moses pair, written with a comma, or the one file."""
-    if path.exists() or "," not in path.name:
+    if path.exists() or "," not in str(path):
         return [path]
     return [Path(part) for part in str(path).split(",", 1)]

@@ -62,7 +62,7 @@ def assemble(
         "source_lang": _language(source_lang),
         "target_lang": _language(target_lang),
         "budget_bytes": graft.result["trained_bytes"],
-        "budget_seconds": _common_seconds(artifacts, table),
+        "budget_seconds": _graft_seconds(table, method),
         "timed": graft.timed,
         "table": table,
         "floors": floors,
@@ -169,9 +169,9 @@ def _table(artifacts: Mapping[str, Artifact], method: str) -> list[dict[str, Any
         artifact = artifacts.get(f"arm-{arm}")
         if artifact is not None:
             rows.append(_row(arm, artifact, artifacts))
-    seconds = _common_seconds(artifacts, rows)
+    seconds = _graft_seconds(rows, method)
     for row in rows:
-        if row["num_steps"] and seconds is not None:
+        if row["num_steps"]:
             row["after_seconds"] = _at_seconds(artifacts, row, seconds)
     return rows
 
@@ -204,12 +204,13 @@ def _preparation_seconds(arm: str, artifacts: Mapping[str, Artifact]) -> float:
     return sum(float(artifacts[name].run["wall_seconds"]) for name in needed if name in artifacts)
 
 
-def _common_seconds(artifacts: Mapping[str, Artifact], table: list[dict[str, Any]]) -> float | None:
-    """The latest moment that every trained arm's curve reaches: S of the table."""
-    ends = [
-        row["preparation_seconds"] + row["training_seconds"] for row in table if row["num_steps"]
-    ]
-    return min(ends) if ends else None
+def _graft_seconds(table: list[dict[str, Any]], method: str) -> float:
+    """The moment when the graft is done, preparation included: S of the table.
+
+    An arm that had used up its bytes by then stands in that column with its last point.
+    """
+    graft = next(row for row in table if row["arm"] == method)
+    return float(graft["preparation_seconds"] + graft["training_seconds"])
 
 
 def _at_seconds(
