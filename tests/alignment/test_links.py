@@ -62,11 +62,13 @@ def test_other_files_are_not_links(tmp_path: Path) -> None:
         Links.load(path)
     make_links().save(path)
     arrays = load_file(path)
-    metadata = {"format": "lingraft-links-1", "links": '{"seed": 1}'}
+    metadata = {"links": '{"format": "lingraft-links-1", "seed": 1}'}
     save_file(arrays, path, metadata=metadata)
     with pytest.raises(StoreError, match="segmentation"):
         Links.load(path)
-    metadata["links"] = '{"seed": 1, "method": "hmm", "segmentation": "words-1"}'
+    metadata["links"] = metadata["links"].replace(
+        '"seed"', '"method": "hmm", "segmentation": "words-1", "seed"'
+    )
     save_file(arrays | {"pair": arrays["pair"].astype(np.int64)}, path, metadata=metadata)
     with pytest.raises(StoreError, match="got pair of int64"):
         Links.load(path)

