@@ -186,8 +186,6 @@ def _assign(
     found: list[list[int]] = [[] for _ in words]
     at = 0
     for token, (begin, end) in zip(ids, spans, strict=True):
-        if begin == end:
-            continue  # a token of no character, such as a mark that the tokenizer puts in front
         while at < len(words) and words[at][1] <= begin:
             at += 1
         word = at
