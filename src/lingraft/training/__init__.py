@@ -1,7 +1,8 @@
 """Training: packed batches, stages, the loop and its checkpoints."""
 
 from lingraft.training.batches import Packing
-from lingraft.training.loop import CurvePoint, TrainingRun, continue_pretraining
+from lingraft.training.loop import continue_pretraining
+from lingraft.training.runs import CurvePoint, TrainingRun
 from lingraft.training.stages import Schedule, Stage
 
 __all__ = ["CurvePoint", "Packing", "Schedule", "Stage", "TrainingRun", "continue_pretraining"]

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from lingraft.corpus.records import Document
+from lingraft.errors import InputError
 from lingraft.seeds import derive
 from lingraft.tokenizer.tokenizer import Tokenizer
 
@@ -68,14 +69,23 @@ class Packing:
     start_token: int
     end_token: int | None
 
+    def __post_init__(self) -> None:
+        if self.batch_bytes < 1 or self.window_tokens < 2:
+            raise InputError(
+                expected="batches of at least 1 byte and windows of at least 2 tokens",
+                got=f"{self.batch_bytes} bytes and {self.window_tokens} tokens",
+                where="packing",
+            )
+
 
 def shuffled(documents: Sequence[Document], *, seed: int) -> Iterator[Document]:
-    """Yields documents for ever, each epoch in its own order."""
+    """Yields the documents that have text for ever, each epoch in its own order."""
+    full = [document for document in documents if document.text]
     epoch = 0
-    while documents:
+    while full:
         generator = np.random.default_rng(derive(seed, "order", epoch))
-        for index in generator.permutation(len(documents)).tolist():
-            yield documents[index]
+        for index in generator.permutation(len(full)).tolist():
+            yield full[index]
         epoch += 1
 
 
@@ -107,9 +117,7 @@ def text_of_steps(
 def pack(documents: Sequence[Document], *, tokenizer: Tokenizer, packing: Packing) -> Batch:
     """Packs documents into as few rows as first-fit by falling length finds."""
     texts = [document.text for document in documents]
-    pieces = [
-        piece for ids in tokenizer.encode_batch(texts) for piece in _windows(ids, packing)
-    ]
+    pieces = [piece for ids in tokenizer.encode_batch(texts) for piece in _windows(ids, packing)]
     length = min(packing.window_tokens, _row_length(pieces))
     rows: list[list[list[int]]] = []
     room: list[int] = []

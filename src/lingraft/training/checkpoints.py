@@ -1,20 +1,24 @@
 """Checkpoints in safetensors and JSON, of which the last two stay.
 
-A checkpoint is whole when its `state.json` is there, written last with the hash of the tensors.
+A checkpoint is whole when its `DONE` is there, written last with the hashes of the other files.
 """
 
+import contextlib
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from safetensors.torch import save as to_bytes
 
 from lingraft.errors import StoreError
-from lingraft.files import read_json, sha256_file, write_bytes, write_json
+from lingraft.files import read_json, write_bytes, write_json
 
 _KEPT = 2
+_MARKER, _STATE, _TENSORS = "DONE", "state.json", "tensors.safetensors"
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Checkpoint:
 
     Attributes:
         tensors: Parameters and optimiser moments by name.
-        state: Everything else as JSON: step, bytes, curve.
+        state: Everything else as JSON, `step` among it.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -31,41 +35,58 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint and drops all but the last two."""
+    """Writes a checkpoint and drops all but the last two, and any that a later step has left.
+
+    Raises:
+        StoreError: The folder cannot be written or the disk is full; earlier ones are as they were.
+    """
     path = folder / f"step-{checkpoint.state['step']:08d}"
+    (path / _MARKER).unlink(missing_ok=True)
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
-    write_bytes(path / "tensors.safetensors", to_bytes(tensors))
-    digest = sha256_file(path / "tensors.safetensors")
-    write_json(path / "state.json", {**checkpoint.state, "sha256": digest})
-    for old in sorted(folder.glob("step-*"))[:-_KEPT]:
-        _drop(old)
+    files = {
+        _TENSORS: to_bytes(tensors),
+        _STATE: json.dumps(checkpoint.state, allow_nan=False).encode("utf-8"),
+    }
+    for name, data in files.items():
+        write_bytes(path / name, data)
+    write_json(path / _MARKER, {name: _hash(data) for name, data in files.items()})
+    whole = [old for old in _steps(folder) if old <= path and (old / _MARKER).exists()]
+    for old in _steps(folder):
+        if old not in whole[-_KEPT:]:
+            _drop(old)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
     """Returns the newest checkpoint that is whole, or None; a damaged one is passed over."""
-    for path in sorted(folder.glob("step-*"), reverse=True):
-        try:
-            state = read_json(path / "state.json")
-            tensors = path / "tensors.safetensors"
-            if sha256_file(tensors) == state.pop("sha256", None):
-                return Checkpoint(load_file(tensors), state)
-        except (StoreError, OSError):
-            continue
+    for path in reversed(_steps(folder)):
+        with contextlib.suppress(StoreError, OSError):
+            data = {name: (path / name).read_bytes() for name in (_TENSORS, _STATE)}
+            if read_json(path / _MARKER) == {name: _hash(part) for name, part in data.items()}:
+                return Checkpoint(load(data[_TENSORS]), json.loads(data[_STATE]))
     return None
 
 
 def drop_checkpoints(folder: Path) -> None:
     """Removes the checkpoints that `write_checkpoint` made, and the folder if nothing is left."""
-    for path in folder.glob("step-*"):
+    for path in _steps(folder):
         _drop(path)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
 
+def _steps(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+
+
 def _drop(path: Path) -> None:
     # The marker goes first: a crash in between leaves a folder that is passed over.
-    for name in ("state.json", "tensors.safetensors"):
+    for name in (_MARKER, _STATE, _TENSORS):
         (path / name).unlink(missing_ok=True)
     for leftover in path.glob(".*.tmp"):
         leftover.unlink()
-    path.rmdir()
+    with contextlib.suppress(OSError):  # somebody else's file is in it, which is not ours to delete
+        path.rmdir()
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -4,79 +4,37 @@ Our own loop rather than `transformers.Trainer`, because a stopped run has to en
 bytes on disk as an unbroken one, and batches are counted in bytes of text.
 """
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from lingraft.corpus.records import Document
-from lingraft.errors import InputError
+from lingraft.errors import InputError, ModelError, StoreError
+from lingraft.measurement.score import data_hash
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
-from lingraft.training.batches import IGNORED, Batch, Packing, pack, text_of_steps
+from lingraft.training.batches import Packing, pack, text_of_steps
 from lingraft.training.checkpoints import (
-    Checkpoint,
     drop_checkpoints,
     read_checkpoint,
     write_checkpoint,
 )
-from lingraft.training.stages import (
-    Schedule,
-    Stage,
-    check_stages,
-    stage_at,
-    trainable_parameters,
-)
+from lingraft.training.runs import Advance, TrainingRun
+from lingraft.training.stages import Schedule, Stage, check_stages, stage_at
+from lingraft.training.trainer import Evaluate, Trainer
 from lingraft.units import Budget
 
-_BETAS = (0.9, 0.95)
-_MAX_GRADIENT_NORM = 1.0
-
-
-class Advance(Protocol):
-    """What the loop tells of its progress."""
-
-    def __call__(self, done: float, note: str) -> None:
-        """`done` is the share of the budget that is used."""
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """What an evaluation found after some training; clock readings are kept apart."""
-
-    step: int
-    num_bytes: int
-    num_tokens: int
-    values: dict[str, float | None]
-
-
-@dataclass
-class TrainingRun:
-    """What a training did.
-
-    Attributes:
-        step: Optimiser steps made.
-        num_bytes: Bytes of text trained on.
-        num_tokens: Tokens predicted.
-        train_nats: Mean training loss of each step, in nats per token.
-        curve: Evaluations, the first before any training.
-        curve_seconds: Training seconds at each evaluation, evaluations themselves left out.
-        seconds: Training seconds in all, those before an interruption included.
-    """
-
-    step: int = 0
-    num_bytes: int = 0
-    num_tokens: int = 0
-    train_nats: list[float] = field(default_factory=list)
-    curve: list[CurvePoint] = field(default_factory=list)
-    curve_seconds: list[float] = field(default_factory=list)
-    seconds: float = 0.0
+# How long a step takes is not known before the first one.
+_FIRST_STEP_SHARE = 0.01
 
 
 def continue_pretraining(
@@ -91,7 +49,7 @@ def continue_pretraining(
     seed: int,
     weight_decay: float = 0.0,
     runtime: Runtime | None = None,
-    evaluate: Callable[[PreTrainedModel], dict[str, float | None]] | None = None,
+    evaluate: Evaluate | None = None,
     num_evaluations: int = 0,
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 120.0,
@@ -112,201 +70,101 @@ def continue_pretraining(
         packing: How text becomes batches.
         schedule: Learning rate.
         stages: What is trained when.
-        seed: Of the order of documents.
+        seed: Of the order of documents and of dropout.
         weight_decay: AdamW's, on matrices only.
         runtime: Threads, device and precision.
         evaluate: Called with the model at evaluation points; its values go into the curve.
         num_evaluations: Evenly spaced points in bytes or steps, beside the one before training.
+            A budget in seconds has one at its end.
         checkpoints: Folder for checkpoints; a run found there goes on.
         checkpoint_seconds: Time between checkpoints.
-        advance: Told after every step.
+        advance: Told after every step, when the step's checkpoint is written.
 
     Returns:
         Steps, bytes, losses and the curve.
 
     Raises:
-        InputError: A budget under one batch, no text, or stages that do not fill the budget.
+        InputError: A budget under one batch, no text, stages that do not fill the budget, or a
+            window that the model cannot see at once.
+        ModelError: The model is not in float32, or its loss stops being finite.
+        StoreError: The checkpoints are another run's, or cannot be written.
     """
     check_stages(stages)
+    _check(model, documents, budget, packing)
     runtime = runtime or Runtime()
-    _check_budget(budget, packing, documents)
     torch.set_num_threads(runtime.threads)
-    accelerator = Accelerator(cpu=runtime.device == "cpu")
-    model.to(accelerator.device)
-    loop = _Loop(
-        model, tokenizer, packing, schedule, stages, budget, weight_decay, runtime, accelerator
-    )
-    plan = list(_plan(documents, budget, packing, seed)) if not budget.timed else None
-    marks = _evaluation_steps(len(plan), num_evaluations) if plan is not None else set()
+    device = _device(runtime)
+    model.to(device)
+    trainer = Trainer(model, device=device, runtime=runtime, weight_decay=weight_decay, seed=seed)
+    settings: dict[str, Any] = {
+        "budget": asdict(budget),
+        "packing": asdict(packing),
+        "schedule": asdict(schedule),
+        "stages": [asdict(stage) for stage in stages],
+        "seed": seed,
+        "weight_decay": weight_decay,
+        "num_evaluations": num_evaluations if evaluate else 0,
+        **_identity(model, tokenizer, documents),
+    }
     if checkpoints is not None:
-        loop.resume(checkpoints)
-    if evaluate is not None and not loop.run.curve:
-        loop.note_point(evaluate)
-    steps = iter(plan[loop.run.step :]) if plan is not None else _timed(documents, packing, seed, loop)
+        _resume(trainer, checkpoints, settings)
+    plan = None if budget.timed else _plan(documents, budget, packing, seed)
+    marks = evaluation_steps(len(plan), num_evaluations) if plan is not None else set()
+    if evaluate is not None and not trainer.run.curve:
+        trainer.note_point(evaluate)
+    clock = _Clock(budget, None if plan is None else len(plan), trainer.run)
+    remaining = (
+        _timed(documents, packing, seed, trainer.run, clock)
+        if plan is None
+        else iter(plan[trainer.run.step :])
+    )
     saved = time.monotonic()
-    for texts in steps:
-        total = len(plan) if plan is not None else None
-        loop.step(pack(texts, tokenizer=tokenizer, packing=packing), total)
-        if evaluate is not None and loop.run.step in marks:
-            loop.note_point(evaluate)
-        if advance is not None:
-            advance(loop.done(total), f"{loop.run.train_nats[-1]:.2f} nats/token")
-        if checkpoints is not None and time.monotonic() - saved > checkpoint_seconds:
-            write_checkpoint(checkpoints, loop.checkpoint())
+    for texts in remaining:
+        trainer.step(
+            partial(pack, texts, tokenizer=tokenizer, packing=packing),
+            part=stage_at(stages, clock.done).part,
+            learning_rate=schedule.at(clock.done, clock.step_share),
+        )
+        if evaluate is not None and trainer.run.step in marks:
+            trainer.note_point(evaluate)
+        if checkpoints is not None and time.monotonic() - saved >= checkpoint_seconds:
+            write_checkpoint(checkpoints, trainer.checkpoint(settings))
             saved = time.monotonic()
+        if advance is not None:
+            advance(clock.done, f"{trainer.run.train_nats[-1]:.2f} nats/token")
     if evaluate is not None and plan is None:
-        loop.note_point(evaluate)
+        trainer.note_point(evaluate)
     if checkpoints is not None:
         drop_checkpoints(checkpoints)
-    model.eval()
-    return loop.run
+    trainer.close()
+    return trainer.run
 
 
-class _Loop:
-    """The state of one training run."""
+def evaluation_steps(num_steps: int, num_evaluations: int) -> set[int]:
+    """Returns evenly spaced steps, the last one always among them."""
+    return {-(-num_steps * k // num_evaluations) for k in range(1, num_evaluations + 1)}
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: Tokenizer,
-        packing: Packing,
-        schedule: Schedule,
-        stages: tuple[Stage, ...],
-        budget: Budget,
-        weight_decay: float,
-        runtime: Runtime,
-        accelerator: Accelerator,
-    ) -> None:
-        self.model, self.run = model, TrainingRun()
-        self._schedule, self._stages, self._budget = schedule, stages, budget
-        self._accelerator = accelerator
-        self._precision = autocast_dtype(accelerator.device, runtime)
-        self._names = {id(p): name for name, p in model.named_parameters()}
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for p in model.parameters() if p.dim() > 1]},
-                {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
-            ],
-            lr=schedule.learning_rate,
-            betas=_BETAS,
-            weight_decay=weight_decay,
-            fused=True,
-        )
-        self._part: str | None = None
 
-    def done(self, total: int | None) -> float:
+class _Clock:
+    """How much of the budget a run has used."""
+
+    def __init__(self, budget: Budget, num_steps: int | None, run: TrainingRun) -> None:
+        self._num_steps, self._run = num_steps, run
+        self._num_seconds = budget.num_seconds or math.inf
+
+    @property
+    def done(self) -> float:
         """Share of the budget that is used."""
-        if total is not None:
-            return self.run.step / total
-        return min(self.run.seconds / (self._budget.num_seconds or math.inf), 1.0)
+        if self._num_steps is not None:
+            return self._run.step / self._num_steps
+        return min(self._run.seconds / self._num_seconds, 1.0)
 
-    def step(self, batch: Batch, total: int | None) -> None:
-        """Makes one optimiser step."""
-        started = time.monotonic()
-        done = self.done(total)
-        self._open(stage_at(self._stages, done))
-        share = 1 / total if total is not None else self._mean_share()
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._schedule.at(done, share)
-        self.model.train()
-        nats = self._loss(batch)
-        self._accelerator.backward(nats)
-        torch.nn.utils.clip_grad_norm_(
-            [p for p in self.model.parameters() if p.grad is not None], _MAX_GRADIENT_NORM
-        )
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        self.run.step += 1
-        self.run.num_bytes += batch.num_bytes
-        self.run.num_tokens += batch.num_tokens
-        self.run.train_nats.append(float(nats.detach()))
-        self.run.seconds += time.monotonic() - started
-
-    def note_point(
-        self, evaluate: Callable[[PreTrainedModel], dict[str, float | None]]
-    ) -> None:
-        """Adds an evaluation to the curve."""
-        self.model.eval()
-        run = self.run
-        run.curve.append(
-            CurvePoint(run.step, run.num_bytes, run.num_tokens, evaluate(self.model))
-        )
-        run.curve_seconds.append(run.seconds)
-
-    def checkpoint(self) -> Checkpoint:
-        """Returns everything that the rest of the run depends on."""
-        tensors = {f"model.{n}": p.detach().cpu() for n, p in self.model.named_parameters()}
-        steps = {}
-        for parameter, moments in self._optimizer.state.items():
-            name = self._names[id(parameter)]
-            tensors[f"exp_avg.{name}"] = moments["exp_avg"].cpu()
-            tensors[f"exp_avg_sq.{name}"] = moments["exp_avg_sq"].cpu()
-            steps[name] = float(moments["step"])
-        return Checkpoint(tensors, {**asdict(self.run), "optimizer_steps": steps})
-
-    def resume(self, folder: Path) -> None:
-        """Takes up the newest whole checkpoint, if there is one."""
-        found = read_checkpoint(folder)
-        if found is None:
-            return
-        state: dict[str, Any] = dict(found.state)
-        steps = state.pop("optimizer_steps")
-        curve = [CurvePoint(**point) for point in state.pop("curve")]
-        self.run = TrainingRun(**state, curve=curve)
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(found.tensors[f"model.{name}"])
-                if name in steps:
-                    self._optimizer.state[parameter] = {
-                        "step": torch.tensor(steps[name], dtype=torch.float32),
-                        "exp_avg": found.tensors[f"exp_avg.{name}"].to(parameter.device),
-                        "exp_avg_sq": found.tensors[f"exp_avg_sq.{name}"].to(parameter.device),
-                    }
-
-    def _open(self, stage: Stage) -> None:
-        """Lets the stage's parts receive gradients; AdamW passes over parameters without."""
-        if stage.part == self._part:
-            return
-        chosen = trainable_parameters(self.model, stage.part)
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in chosen)
-        self._part = stage.part
-
-    def _mean_share(self) -> float:
-        """The share of a budget in seconds that a step has used so far."""
-        seconds = self._budget.num_seconds or math.inf
-        return self.run.seconds / max(self.run.step, 1) / seconds
-
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        device = self._accelerator.device
-        dtype = self._precision or torch.float32
-        with torch.autocast(device.type, dtype=dtype, enabled=self._precision is not None):
-            logits_RTV = self.model(
-                input_ids=batch.x_RT.to(device),
-                attention_mask=batch.blocked_mask(dtype).to(device),
-                position_ids=batch.position_RT.to(device),
-                use_cache=False,
-            ).logits
-        loss: torch.Tensor = torch.nn.functional.cross_entropy(
-            logits_RTV.float().flatten(0, 1),
-            batch.labels_RT.to(device).flatten(),
-            ignore_index=IGNORED,
-        )
-        return loss
-
-
-def autocast_dtype(device: torch.device, runtime: Runtime) -> torch.dtype | None:
-    """Returns bfloat16 where the device computes it in hardware or the user insists, else None."""
-    if runtime.precision == "float32":
-        return None
-    if runtime.precision == "bfloat16":
-        return torch.bfloat16
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    if device.type == "cpu":
-        has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        return torch.bfloat16 if has() else None
-    return None
+    @property
+    def step_share(self) -> float:
+        """Share that one step uses; with a budget in seconds, the mean of the steps so far."""
+        if self._num_steps is not None:
+            return 1 / self._num_steps
+        return self.done / self._run.step if self._run.step else _FIRST_STEP_SHARE
 
 
 def _plan(
@@ -316,39 +174,101 @@ def _plan(
     stream = text_of_steps(
         documents, batch_bytes=packing.batch_bytes, seed=seed, max_bytes=budget.num_bytes
     )
-    if budget.num_steps is None:
-        return list(stream)
-    return [texts for _, texts in zip(range(budget.num_steps), stream, strict=False)]
+    plan = list(itertools.islice(stream, budget.num_steps))
+    if not plan:
+        raise InputError(
+            expected="a budget that holds at least the first document",
+            got=f"{budget.num_bytes} bytes",
+            where="budget",
+            hint="raise the budget or cut the documents into shorter ones",
+        )
+    return plan
 
 
 def _timed(
-    documents: Sequence[Document], packing: Packing, seed: int, loop: _Loop
-) -> "Any":
-    """Yields steps until the loop's clock has used the budget up; steps already made are skipped."""
-    stream = text_of_steps(
-        documents, batch_bytes=packing.batch_bytes, seed=seed, max_bytes=None
-    )
-    for number, texts in enumerate(stream):
-        if loop.done(None) >= 1.0:
+    documents: Sequence[Document], packing: Packing, seed: int, run: TrainingRun, clock: _Clock
+) -> Iterator[list[Document]]:
+    """Yields steps until the clock has used the budget up; a resumed run skips those it made."""
+    stream = text_of_steps(documents, batch_bytes=packing.batch_bytes, seed=seed, max_bytes=None)
+    for texts in itertools.islice(stream, run.step, None):
+        if clock.done >= 1.0:
             return
-        if number >= loop.run.step:
-            yield texts
+        yield texts
 
 
-def _evaluation_steps(num_steps: int, num_evaluations: int) -> set[int]:
-    """Evenly spaced steps, the last one always among them."""
-    if num_evaluations <= 0:
-        return set()
-    return {math.ceil(num_steps * k / num_evaluations) for k in range(1, num_evaluations + 1)}
+def _resume(trainer: Trainer, folder: Path, settings: dict[str, Any]) -> None:
+    """Takes up the newest whole checkpoint, if there is one and it is of this very run."""
+    found = read_checkpoint(folder)
+    if found is None:
+        return
+    theirs = found.state["settings"]
+    for name, ours in settings.items():
+        if theirs.get(name) != ours:
+            raise StoreError(
+                expected=f"checkpoints of a run with {name} {ours}",
+                got=str(theirs.get(name)),
+                where=str(folder),
+                hint="name another folder, or remove this one to begin anew",
+            )
+    trainer.resume(found)
 
 
-def _check_budget(budget: Budget, packing: Packing, documents: Sequence[Document]) -> None:
+def _identity(
+    model: PreTrainedModel, tokenizer: Tokenizer, documents: Sequence[Document]
+) -> dict[str, str]:
+    """Hashes that tell one run's data from another's; the weights themselves are what changes."""
+    shapes = [f"{name} {tuple(p.shape)}" for name, p in model.named_parameters()]
+    return {
+        "documents": data_hash([document.text for document in documents]),
+        "tokenizer": data_hash([tokenizer.backend.to_str()]),
+        "parameters": data_hash(shapes),
+    }
+
+
+def _device(runtime: Runtime) -> torch.device:
+    """The device that the user names, or what accelerate finds best."""
+    if runtime.device == "auto":
+        best: torch.device = Accelerator().device
+        return best
+    try:
+        return torch.empty(0, device=runtime.device).device
+    except (RuntimeError, AssertionError) as error:  # unknown, or not of this build of torch
+        raise InputError(
+            expected="a device that torch can use here, or auto",
+            got=repr(runtime.device),
+            where="device",
+            hint=str(error).splitlines()[0],
+        ) from error
+
+
+def _check(
+    model: PreTrainedModel, documents: Sequence[Document], budget: Budget, packing: Packing
+) -> None:
     if not any(document.text for document in documents):
-        raise InputError(expected="text to train on", got="no documents", where="documents")
+        raise InputError(
+            expected="text to train on",
+            got=f"{len(documents)} documents without any",
+            where="documents",
+        )
     if budget.num_bytes is not None and budget.num_bytes < packing.batch_bytes:
         raise InputError(
             expected=f"a budget of at least one batch, {packing.batch_bytes} bytes",
             got=f"{budget.num_bytes} bytes",
             where="budget",
             hint="raise the budget or lower the batch size",
+        )
+    longest = getattr(model.config, "max_position_embeddings", packing.window_tokens)
+    if packing.window_tokens > longest:
+        raise InputError(
+            expected=f"a window of at most {longest} tokens, which is what the model can see",
+            got=str(packing.window_tokens),
+            where="window_tokens",
+        )
+    low = next((n for n, p in model.named_parameters() if p.dtype != torch.float32), None)
+    if low is not None:
+        raise ModelError(
+            expected="float32 weights, so that small updates are not lost",
+            got=f"{model.get_parameter(low).dtype} in {low}",
+            where=str(model.config.model_type),
+            hint="load the model with dtype=torch.float32; precision is the runtime's matter",
         )

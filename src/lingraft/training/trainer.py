@@ -1,0 +1,188 @@
+"""One optimiser step after another on a model, with a state that can be put down and taken up.
+
+Axes: R rows, T tokens of a row, V vocabulary.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from lingraft.errors import ModelError
+from lingraft.runtime import Runtime
+from lingraft.seeds import derive
+from lingraft.training.batches import IGNORED, Batch
+from lingraft.training.checkpoints import Checkpoint
+from lingraft.training.runs import CurvePoint, TrainingRun
+from lingraft.training.stages import Part, trainable_parameters
+
+BETAS = (0.9, 0.95)
+MAX_GRADIENT_NORM = 1.0
+
+Evaluate = Callable[[PreTrainedModel], dict[str, Any]]
+
+
+class Trainer:
+    """A model in training: its optimiser and what the run has done so far.
+
+    Args:
+        model: In float32, on `device`.
+        device: Where to compute.
+        runtime: For its precision.
+        weight_decay: AdamW's, on matrices only.
+        seed: Of dropout, which each step derives its own from.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        device: torch.device,
+        runtime: Runtime,
+        weight_decay: float,
+        seed: int,
+    ) -> None:
+        self.run = TrainingRun()
+        self._model, self._device, self._seed = model, device, seed
+        self._precision = autocast_dtype(device, runtime)
+        self._names = {id(p): name for name, p in model.named_parameters()}
+        vectors = [p for p in model.parameters() if p.dim() <= 1]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in model.parameters() if p.dim() > 1]},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.AdamW(
+            groups, lr=0.0, betas=BETAS, weight_decay=weight_decay, fused=True
+        )
+        self._part: Part | None = None
+
+    def step(self, make_batch: Callable[[], Batch], *, part: Part, learning_rate: float) -> None:
+        """Makes one optimiser step on the chosen part; the batch is made inside the clock.
+
+        Raises:
+            ModelError: The loss is no finite number; the weights are those before the step.
+        """
+        started = time.monotonic()
+        self._open(part)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        batch = make_batch()
+        self._model.train()
+        with _randomness(derive(self._seed, "dropout", self.run.step), self._device):
+            loss = self.loss(batch)
+        nats = float(loss.detach())
+        if not math.isfinite(nats):
+            raise ModelError(
+                expected="a finite training loss",
+                got=f"{nats} nats per token",
+                where=f"step {self.run.step + 1}",
+                hint="lower the learning rate",
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        trained = [p for p in self._model.parameters() if p.grad is not None]
+        torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.run.step += 1
+        self.run.num_bytes += batch.num_bytes
+        self.run.num_tokens += batch.num_tokens
+        self.run.train_nats.append(nats)
+        self.run.seconds += time.monotonic() - started
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean nats per token of the batch, however many rows it has."""
+        dtype = self._precision or torch.float32
+        with torch.autocast(self._device.type, dtype=dtype, enabled=self._precision is not None):
+            logits_RTV = self._model(
+                input_ids=batch.x_RT.to(self._device),
+                attention_mask=batch.blocked_mask(dtype).to(self._device),
+                position_ids=batch.position_RT.to(self._device),
+                use_cache=False,
+            ).logits
+        nats = torch.nn.functional.cross_entropy(
+            logits_RTV.float().flatten(0, 1),
+            batch.labels_RT.to(self._device).flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
+        return nats / max(batch.num_tokens, 1)
+
+    def note_point(self, evaluate: Evaluate) -> None:
+        """Adds an evaluation to the curve."""
+        self._model.eval()
+        run = self.run
+        values = evaluate(self._model)
+        run.curve.append(CurvePoint(run.step, run.num_bytes, run.num_tokens, values))
+        run.curve_seconds.append(run.seconds)
+
+    def close(self) -> None:
+        """Leaves the model as a whole: for use, and with no part of it frozen."""
+        self._model.requires_grad_(True)
+        self._model.eval()
+
+    def checkpoint(self, settings: dict[str, Any]) -> Checkpoint:
+        """Returns everything that the rest of the run depends on, and the run's settings."""
+        tensors = {f"model.{n}": p.detach().cpu() for n, p in self._model.named_parameters()}
+        steps = {}
+        for parameter, moments in self._optimizer.state.items():
+            name = self._names[id(parameter)]
+            tensors[f"exp_avg.{name}"] = moments["exp_avg"].cpu()
+            tensors[f"exp_avg_sq.{name}"] = moments["exp_avg_sq"].cpu()
+            steps[name] = float(moments["step"])
+        state = {**asdict(self.run), "optimizer_steps": steps, "settings": settings}
+        return Checkpoint(tensors, state)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Takes up what `checkpoint` put down."""
+        state = {k: value for k, value in checkpoint.state.items() if k != "settings"}
+        steps = state.pop("optimizer_steps")
+        curve = [CurvePoint(**point) for point in state.pop("curve")]
+        self.run = TrainingRun(**state, curve=curve)
+        tensors = checkpoint.tensors
+        with torch.no_grad():
+            for name, parameter in self._model.named_parameters():
+                parameter.copy_(tensors[f"model.{name}"])
+                if name in steps:
+                    device = parameter.device  # fused AdamW counts its steps there too
+                    self._optimizer.state[parameter] = {
+                        "step": torch.tensor(steps[name], dtype=torch.float32, device=device),
+                        "exp_avg": tensors[f"exp_avg.{name}"].to(device),
+                        "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(device),
+                    }
+
+    def _open(self, part: Part) -> None:
+        """Lets a part receive gradients; AdamW passes over parameters without."""
+        if part == self._part:
+            return
+        chosen = trainable_parameters(self._model, part)
+        for name, parameter in self._model.named_parameters():
+            parameter.requires_grad_(name in chosen)
+        self._part = part
+
+
+def autocast_dtype(device: torch.device, runtime: Runtime) -> torch.dtype | None:
+    """Returns bfloat16 where the device computes it in hardware or the user insists, else None."""
+    if runtime.precision == "float32":
+        return None
+    if runtime.precision == "bfloat16":
+        return torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if device.type == "cpu":
+        has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return torch.bfloat16 if has() else None
+    return None
+
+
+@contextmanager
+def _randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """A step's own random numbers, whatever was drawn before it, and none taken from others."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
