@@ -23,17 +23,30 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StoreError: The disk is full or the folder cannot be written; `path` is as it was.
     """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields the name of a file, there and empty, that becomes `path` when the block ends.
+
+    For libraries that write files by name; use `atomic_writer` where a stream will do.
+
+    Raises:
+        StoreError: The disk is full or the folder cannot be written; `path` is as it was.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     temporary = Path(name)
+    os.close(descriptor)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
         # mkstemp makes files of mode 0600, which the group on a shared cluster cannot read.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)

@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(
 
     write_checkpoint(tmp_path, checkpoint_of(1))
     with monkeypatch.context() as patch:
-        patch.setattr("lingraft.training.checkpoints.write_bytes", full)
+        patch.setattr("lingraft.training.checkpoints.write_tensors", full)
         with pytest.raises(StoreError, match="room on the disk"):
             write_checkpoint(tmp_path, checkpoint_of(2))
     found = read_checkpoint(tmp_path)

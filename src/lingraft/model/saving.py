@@ -4,10 +4,10 @@ import copy
 from pathlib import Path
 
 import torch
-from safetensors.torch import save as to_bytes
 from transformers import PreTrainedModel
 
-from lingraft.files import write_bytes, write_text
+from lingraft.files import write_text
+from lingraft.model.tensors import write_tensors
 from lingraft.model.vocabulary_swap import is_tied
 from lingraft.tokenizer.tokenizer import Tokenizer
 
@@ -29,8 +29,7 @@ def save(model: PreTrainedModel, tokenizer: Tokenizer, path: Path) -> None:
     """
     for stale in ("config.json", "generation_config.json", "chat_template.jinja"):
         (path / stale).unlink(missing_ok=True)
-    tensors = to_bytes(_tensors(model), metadata={"format": "pt"})
-    write_bytes(path / "model.safetensors", tensors)
+    write_tensors(path / "model.safetensors", _tensors(model), metadata={"format": "pt"})
     tokenizer.save(path)
     if model.generation_config is not None:
         generation = model.generation_config.to_json_string(use_diff=True)

@@ -49,27 +49,26 @@ def fit_unigram_bias(
         unigram_V[token] += count
     log_u_V = torch.from_numpy(np.log(unigram_V / unigram_V.sum())).float()
     shift_V = log_u_V - _mean_log_prediction(model, tokenizer, valid, start_token)
-    scores = {
+    # The sum of nats ranks as bits per byte does: the text is the same.
+    costs = {
         strength: bits_per_byte(
             CausalScorer(model, tokenizer, start_token=start_token, bias_V=strength * shift_V),
             valid,
-        ).value
+        ).numerator
         for strength in STRENGTHS
     }
-    best = min(STRENGTHS, key=lambda s: np.inf if scores[s] is None else scores[s])
-    return best * shift_V
+    return min(STRENGTHS, key=costs.__getitem__) * shift_V
 
 
 def _mean_log_prediction(
     model: PreTrainedModel, tokenizer: Tokenizer, valid: Sequence[Document], start_token: int
 ) -> torch.Tensor:
-    total_V = None
+    size = model.get_input_embeddings().weight.shape[0]
+    total_V = torch.zeros(size, dtype=torch.float64)
     num_tokens = 0
     for document in valid:
         x_BT = torch.tensor([[start_token, *tokenizer.encode(document.text)[:255]]])
         p_TV = model(input_ids=x_BT.to(model.device), use_cache=False).logits[0].double()
-        p_V = p_TV.softmax(-1).sum(0).cpu()
-        total_V = p_V if total_V is None else total_V + p_V
+        total_V += p_TV.softmax(-1).sum(0).cpu()
         num_tokens += p_TV.shape[0]
-    assert total_V is not None
     return (total_V / num_tokens).log().float()

@@ -45,7 +45,7 @@ def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
     wastes the machine.
     """
     num_bytes = budget.num_bytes or 10**6
-    batch_bytes = max(min(2_000, num_bytes), min(16_000, num_bytes // 700))
+    batch_bytes = max(min(2_000, num_bytes), min(16_000, num_bytes // 250))
     return ArmSettings(
         budget=budget,
         batch_bytes=batch_bytes,

@@ -4,18 +4,16 @@ A checkpoint is whole when its `DONE` is there, written last with the hashes of 
 """
 
 import contextlib
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load
-from safetensors.torch import save as to_bytes
+from safetensors.torch import load_file
 
 from lingraft.errors import StoreError
-from lingraft.files import read_json, write_bytes, write_json
+from lingraft.files import read_json, sha256_file, write_json
+from lingraft.model.tensors import write_tensors
 
 _KEPT = 2
 _MARKER, _STATE, _TENSORS = "DONE", "state.json", "tensors.safetensors"
@@ -43,13 +41,9 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     path = folder / f"step-{checkpoint.state['step']:08d}"
     (path / _MARKER).unlink(missing_ok=True)
     tensors = {name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}
-    files = {
-        _TENSORS: to_bytes(tensors),
-        _STATE: json.dumps(checkpoint.state, allow_nan=False).encode("utf-8"),
-    }
-    for name, data in files.items():
-        write_bytes(path / name, data)
-    write_json(path / _MARKER, {name: _hash(data) for name, data in files.items()})
+    write_tensors(path / _TENSORS, tensors)
+    write_json(path / _STATE, checkpoint.state)
+    write_json(path / _MARKER, _hashes(path))
     whole = [old for old in _steps(folder) if old <= path and (old / _MARKER).exists()]
     for old in _steps(folder):
         if old not in whole[-_KEPT:]:
@@ -60,9 +54,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     """Returns the newest checkpoint that is whole, or None; a damaged one is passed over."""
     for path in reversed(_steps(folder)):
         with contextlib.suppress(StoreError, OSError):
-            data = {name: (path / name).read_bytes() for name in (_TENSORS, _STATE)}
-            if read_json(path / _MARKER) == {name: _hash(part) for name, part in data.items()}:
-                return Checkpoint(load(data[_TENSORS]), json.loads(data[_STATE]))
+            if read_json(path / _MARKER) == _hashes(path):
+                return Checkpoint(load_file(path / _TENSORS), read_json(path / _STATE))
     return None
 
 
@@ -88,5 +81,5 @@ def _drop(path: Path) -> None:
         path.rmdir()
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _hashes(path: Path) -> dict[str, str]:
+    return {name: sha256_file(path / name) for name in (_TENSORS, _STATE)}
