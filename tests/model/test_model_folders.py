@@ -135,11 +135,11 @@ def test_the_dtype_is_the_one_that_was_asked_for(saved: Path) -> None:
 def test_a_folder_that_is_overwritten_does_not_load_until_it_is_whole(
     saved: Path, make_model: MakeModel, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
         raise StoreError(expected="room on the disk", got="none", where=str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr("lingraft.model.saving.write_bytes", full)
+        patch.setattr("lingraft.model.saving.write_tensors", full)
         with pytest.raises(StoreError, match="room on the disk"):
             save(make_model("gpt2", len(tokenizer)), tokenizer, saved)
     with pytest.raises(InputError, match=r"model: expected a model folder with config\.json"):

@@ -228,7 +228,7 @@ def test_damaged_checkpoints_do_not_crowd_out_whole_ones(tmp_path: Path) -> None
 def test_a_full_disk_leaves_the_earlier_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
         raise StoreError(expected="room on the disk", got="none", where=str(path))
 
     write_checkpoint(tmp_path, checkpoint_of(1))
