@@ -3,6 +3,8 @@
 Gee et al. 2022, "Fast Vocabulary Transfer for Language Model Compression". Needs no pairs.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,16 +86,25 @@ def spell(piece: bytes, source: Tokenizer) -> list[int]:
         text = piece.decode("utf-8")
     except UnicodeDecodeError:
         text = ""
-    # A tokenizer that puts a space in front says " word" to "word": that one has no space too many.
-    ways = [source.encode(way) for way in (text, text.removeprefix(" ")) if way]
     vocabulary = source.vocabulary
-    spelt = [ids for ids in ways if ids and all(vocabulary.pieces[i] is not None for i in ids)]
+    spelt = list(_spellings(text, source))
     for ids in spelt:
         if vocabulary.bytes_of(ids) == piece:
             return ids
     for ids in spelt:
         if vocabulary.bytes_of(ids).lstrip(b" ") == piece.lstrip(b" "):
             return ids
-    singles = [source.vocabulary.ids_by_bytes.get(bytes([byte])) for byte in piece]
+    singles = [vocabulary.ids_by_bytes.get(bytes([byte])) for byte in piece]
     known = [single for single in singles if single is not None]
     return known if len(known) == len(piece) else []
+
+
+def _spellings(text: str, source: Tokenizer) -> Iterator[list[int]]:
+    """The text's tokens, also without a space that the tokenizer may have put in front."""
+    pieces = source.vocabulary.pieces
+    for way in (text, text.removeprefix(" ")):
+        ids = source.encode(way)
+        if ids and all(pieces[token] is not None for token in ids):
+            yield ids
+            if pieces[ids[0]] == b" " and len(ids) > 1:
+                yield ids[1:]
