@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lingraft.errors import InputError, LingraftError, ModelError, StoreError
 from lingraft.files import (
+    atomic_path,
     atomic_writer,
     read_json,
     sha256_file,
@@ -79,6 +80,22 @@ class TestFiles:
             write_bytes(path, b"new")
         assert path.read_bytes() == b"old"
         assert [entry.name for entry in path.parent.iterdir()] == ["state.bin"]
+
+    def test_a_library_may_write_by_name(self, path: Path) -> None:
+        def write_half() -> None:
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(b"half")
+                raise ValueError
+
+        with pytest.raises(ValueError):
+            write_half()
+        assert path.read_bytes() == b"old"
+        with atomic_path(path) as temporary:
+            assert temporary.parent == path.parent
+            temporary.write_bytes(b"new")
+            assert path.read_bytes() == b"old"
+        assert path.read_bytes() == b"new"
+        assert len(list(path.parent.iterdir())) == 1
 
     def test_a_folder_that_cannot_be_flushed_is_reported_with_the_file_whole(
         self, path: Path, monkeypatch: pytest.MonkeyPatch

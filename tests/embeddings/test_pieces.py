@@ -6,7 +6,7 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from tokenizers import models
+from tokenizers import decoders, models, normalizers
 from transfer_cases import random_rows_of, sentencepiece, words
 
 from lingraft.embeddings import EmbeddingMatrix, Origin, pieces_rows
@@ -71,6 +71,29 @@ def test_sentencepiece_spells_words_without_a_space_too_many(tokenizer: Tokenize
     assert origin_of(b" the", source, tokenizer).source == tuple(
         sorted([names["▁"], names["t"], names["h"], names["e"]])
     )
+
+
+def test_a_pair_of_spaces_does_not_swallow_the_one_of_a_word() -> None:
+    """Llama 2 puts a space in front of " to" and merges the two before anything else."""
+    pieces = {piece: number for number, piece in enumerate(("▁", "t", "o", "▁▁", "▁t", "▁to"))}
+    merges = [("▁", "▁"), ("▁", "t"), ("▁t", "o")]
+    backend = tokenizers.Tokenizer(models.BPE(pieces, merges))
+    backend.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    source = Tokenizer(backend)
+    assert source.encode(" to") == [pieces["▁▁"], pieces["t"], pieces["o"]]
+    assert spell(b" to", source) == [pieces["▁to"]]
+
+
+def test_a_word_with_a_space_in_front_stands_for_the_word() -> None:
+    """To WordPiece, every text begins with a new word."""
+    backend = tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0, "un": 1, "##able": 2}))
+    backend.decoder = decoders.WordPiece()
+    backend.add_special_tokens(["[UNK]"])
+    source = Tokenizer(backend)
+    assert spell(b"unable", source) == spell(b" unable", source) == [1, 2]
+    assert spell(b"able", source) == []
 
 
 def test_half_characters_are_spelt_in_raw_bytes(tokenizer: Tokenizer) -> None:

@@ -122,6 +122,12 @@ def test_stored_padding_and_truncation_are_ignored(dressed: Tokenizer, tmp_path:
     assert Tokenizer.load(tmp_path).encode_batch(SAMPLES) == dressed.encode_batch(SAMPLES)
 
 
+def test_special_tokens_are_left_out_of_decoded_text(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("<|start|>old<|pad|> town")
+    assert {tokenizer.role_id("bos_token"), tokenizer.role_id("pad_token")} <= set(ids)
+    assert tokenizer.decode(ids) == "old town"
+
+
 @pytest.mark.parametrize("content", [None, "", "{}", "\0garbage"])
 def test_an_unreadable_file_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
