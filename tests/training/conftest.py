@@ -1,6 +1,8 @@
 """One small run, whose parts each test changes by name."""
 
+import itertools
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,14 @@ from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, Stage, TrainingRun, continue_pretraining
 from lingraft.units import Budget
+
+
+@pytest.fixture
+def one_second_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock by which every training step takes a second."""
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)))
+    monkeypatch.setattr("lingraft.training.trainer.time", clock)
 
 
 @pytest.fixture

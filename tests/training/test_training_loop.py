@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,32 +62,41 @@ def test_the_gradient_is_that_of_the_documents_one_by_one(
         torch.testing.assert_close(packed[name], parameter.grad / num_tokens, rtol=1e-3, atol=1e-5)
 
 
-def test_one_step_is_a_clipped_step_of_adamw(
+def test_steps_are_clipped_steps_of_adamw(
     make_model: MakeModel, train: Train, tokenizer: Tokenizer, documents: list[Document]
 ) -> None:
-    schedule = Schedule(0.01, warmup_share=0.0, decay_share=0.0)
-    big = Packing(batch_bytes=10**4, window_tokens=128, start_token=0, end_token=1)
+    size = len(documents[0].text.encode("utf-8"))
+    twice = Packing(batch_bytes=2 * size, window_tokens=128, start_token=0, end_token=1)
+    schedule = Schedule(0.01, warmup_share=0.5, decay_share=0.5)
     trained, reference = (make_model("llama_untied", len(tokenizer)) for _ in range(2))
     train(
         trained,
         documents=documents[:1],
-        packing=big,
+        packing=twice,
         schedule=schedule,
-        budget=Budget(num_steps=1),
+        budget=Budget(num_steps=3),
         weight_decay=0.1,
     )
-    copies = math.ceil(10**4 / len(documents[0].text.encode("utf-8")))
-    trainer = Trainer(
-        reference, device=CPU, runtime=Runtime(precision="float32"), weight_decay=0.0, seed=0
-    )
-    trainer.loss(pack(documents[:1] * copies, tokenizer=tokenizer, packing=big)).backward()
-    norm = torch.cat([p.grad.flatten() for p in reference.parameters()]).norm()
-    assert norm > 1
+    matrices = [p for p in reference.parameters() if p.dim() == 2]
+    vectors = [p for p in reference.parameters() if p.dim() == 1]
+    optimizers = [
+        torch.optim.AdamW(matrices, betas=(0.9, 0.95), weight_decay=0.1, foreach=False),
+        torch.optim.AdamW(vectors, betas=(0.9, 0.95), weight_decay=0.0, foreach=False),
+    ]
+    ids = torch.tensor([[0, *tokenizer.encode(documents[0].text), 1]])
+    for step in range(3):
+        logits_TV = reference(input_ids=ids[:, :-1]).logits[0]
+        reference.zero_grad()
+        torch.nn.functional.cross_entropy(logits_TV, ids[0, 1:]).backward()
+        norm = torch.cat([p.grad.flatten() for p in reference.parameters()]).norm()
+        assert norm > 1, "nothing to clip"
+        for parameter in reference.parameters():
+            parameter.grad /= norm
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = schedule.at(step / 3, 1 / 3)
+            optimizer.step()
     for (name, new), old in zip(trained.named_parameters(), reference.parameters(), strict=True):
-        gradient = old.grad / norm
-        decay = 0.1 if old.dim() > 1 else 0.0
-        expected = old * (1 - 0.01 * decay) - 0.01 * gradient / (gradient.abs() + 1e-8)
-        torch.testing.assert_close(new, expected, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(new, old, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_it_learns_a_text_beyond_its_unigrams(
@@ -178,13 +187,10 @@ def test_precision_is_chosen_by_the_user_or_by_the_hardware(
     assert autocast_dtype(torch.device("mps"), Runtime()) is None
 
 
+@pytest.mark.usefixtures("one_second_a_look")
 def test_a_budget_in_seconds_ends_when_they_are_used_up(
-    make_model: MakeModel, train: Train, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+    make_model: MakeModel, train: Train, tokenizer: Tokenizer
 ) -> None:
-    ticks: Iterator[int] = iter(range(10**6))  # each look at the clock takes a second
-    monkeypatch.setattr(
-        "lingraft.training.trainer.time", SimpleNamespace(monotonic=lambda: float(next(ticks)))
-    )
     shares: list[float] = []
     run = train(
         make_model("llama_tied", len(tokenizer)),

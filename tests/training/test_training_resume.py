@@ -110,6 +110,20 @@ def test_an_epoch_may_end_between_stop_and_resumption(
     assert_same(train(model, **settings), model, unbroken, reference)
 
 
+@pytest.mark.usefixtures("one_second_a_look")
+def test_a_budget_in_seconds_goes_on_with_what_is_left_of_it(
+    make_model: MakeModel, train: Train, settings: dict[str, Any]
+) -> None:
+    settings |= {"budget": Budget(num_seconds=9.0)}
+    reference, model = (make_model("llama_tied", 402) for _ in range(2))
+    unbroken = train(reference, **settings | {"checkpoints": None})
+    with pytest.raises(PowerCutError):
+        train(model, advance=stop_after(4, PowerCutError), **settings)
+    run = train(model, **settings)
+    assert (run.step, run.seconds) == (9, 9.0)
+    assert_same(run, model, unbroken, reference)
+
+
 def flip_a_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -223,6 +237,14 @@ def test_damaged_checkpoints_do_not_crowd_out_whole_ones(tmp_path: Path) -> None
     found = read_checkpoint(tmp_path)
     assert found is not None
     assert found.state["step"] == 2
+
+
+def test_checkpoints_beyond_the_one_taken_up_are_stale(tmp_path: Path) -> None:
+    for step in (2, 5):
+        write_checkpoint(tmp_path, checkpoint_of(step))
+    flip_a_bit(tmp_path / "step-00000005" / "tensors.safetensors")
+    write_checkpoint(tmp_path, checkpoint_of(3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoints(
