@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 
-import pytest
 import torch
 from transformers import PreTrainedModel
 
