@@ -12,7 +12,7 @@ def test_import_loads_no_torch_and_touches_no_network() -> None:
         "def refuse(*_): raise AssertionError('network')\n"
         "socket.socket.connect = refuse\n"
         "import lingraft\n"
-        "heavy = {'torch', 'transformers', 'numba', 'tokenizers', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'numba', 'tokenizers'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -116,18 +116,14 @@ def test_code_in_the_model_folder(run: Run, model: Path, text: Path, tmp_path: P
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["auto_map"] = {"AutoModelForCausalLM": "evil.Model"}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    refused(
-        run("adapt", folder, "--to", "el", "--text", text, "--out", tmp_path / "o"), "auto_map"
-    )
+    refused(run("adapt", folder, "--to", "el", "--text", text, "--out", tmp_path / "o"), "auto_map")
 
 
 def test_foreign_output_folder(run: Run, model: Path, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine"
     out.mkdir()
     (out / "thesis.tex").write_text("years of work", encoding="utf-8")
-    refused(
-        run("adapt", model, "--to", "el", "--text", text, "--out", out), str(out), "--out"
-    )
+    refused(run("adapt", model, "--to", "el", "--text", text, "--out", out), str(out), "--out")
     assert [path.name for path in out.iterdir()] == ["thesis.tex"]
 
 
@@ -157,7 +153,7 @@ def test_text_of_another_language_is_a_warning_with_the_share(
     run: Run, model: Path, tmp_path: Path
 ) -> None:
     english = tmp_path / "en.txt"
-    words = "zero one two three four five six seven eight nine".split()
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     rows = [
         f"The {words[n % 10]} {words[n // 10]} windows of this program open with a click.\n"
         for n in range(60)
@@ -181,3 +177,18 @@ def test_unknown_token_to_explain(run: Run, model: Path, tmp_path: Path) -> None
 
 def test_unknown_measure(run: Run, model: Path, text: Path) -> None:
     refused(run("measure", model, "--on", "vibes", "--text", text, "--lang", "el"), "'vibes'")
+
+
+def test_rejected_pairs_keep_their_place_in_the_links(run: Run, tmp_path: Path) -> None:
+    pairs, links = tmp_path / "p.tsv", tmp_path / "links"
+    rows = ["red house\tκόκκινο σπίτι", "\tσπίτι", "house\tσπίτι", "red\tκόκκινο"]
+    pairs.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    code, out, err = run(
+        "align", pairs, "--source-lang", "en", "--target-lang", "el", "--out", links
+    )
+    assert code == 0, err
+    assert out == ""
+    lines = links.read_text(encoding="utf-8").split("\n")
+    assert len(lines) == 5
+    assert lines[1] == ""
+    assert lines[2] == lines[3] == "0-0"

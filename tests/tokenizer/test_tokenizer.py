@@ -177,3 +177,13 @@ def test_statistics_are_sums_and_ratios_come_last(tokenizer: Tokenizer) -> None:
         None,
         None,
     )
+
+
+def test_text_that_spells_a_special_token_is_text() -> None:
+    from tiny_models import english_tokenizer
+
+    tokenizer = english_tokenizer()
+    text = "stop here: <|end|> and go on"
+    ids = tokenizer.encode(text)
+    assert tokenizer.role_id("eos_token") not in ids
+    assert tokenizer.vocabulary.bytes_of(ids) == text.encode("utf-8")

@@ -81,7 +81,7 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     headers, *body = rows
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     for number, header in enumerate(headers):
-        table.add_column(header, justify="right" if number else "left", no_wrap=bool(number))
+        table.add_column(header, justify="right" if number else "left")
     for row in body:
         table.add_row(*row)
     width = None if sys.stdout.isatty() else 200

@@ -132,19 +132,26 @@ class CausalScorer:
         x_BT = x_BT.to(self._model.device)
         # Padding stands on the right, where a causal model never looks back from.
         logits_BTV = self._model(input_ids=x_BT, use_cache=False).logits
-        # In float64 a uniform model costs log V to the last digit; Apple's GPUs have no float64.
-        dtype = torch.float32 if logits_BTV.device.type == "mps" else torch.float64
         costs = []
         for row, (_, ids, first) in enumerate(batch):
-            # Row by row, since the whole batch in float64 would double the memory.
-            logits_TV = logits_BTV[row, first - 1 : len(ids) - 1].to(dtype)
+            logits_TV = logits_BTV[row, first - 1 : len(ids) - 1].float()
             if self._bias_V is not None:
                 logits_TV = logits_TV + self._bias_V.to(logits_TV)
-            nats = torch.nn.functional.cross_entropy(
-                logits_TV, x_BT[row, first : len(ids)], reduction="sum"
-            )
-            costs.append(float(nats))
+            costs.append(_nats(logits_TV, x_BT[row, first : len(ids)]))
         return costs
+
+
+def _nats(logits_TV: torch.Tensor, target_T: torch.Tensor) -> float:
+    """Sums −log softmax of the targets: exponentials in float32, sums in float64.
+
+    With the largest logit taken off first, a uniform model costs log V to the last digit.
+    """
+    # Apple's GPUs have no float64.
+    dtype = torch.float32 if logits_TV.device.type == "mps" else torch.float64
+    shifted_TV = logits_TV - logits_TV.amax(dim=-1, keepdim=True)
+    log_total_T = shifted_TV.exp().sum(dim=-1, dtype=dtype).log()
+    chosen_T = shifted_TV.gather(-1, target_T[:, None])[:, 0].to(dtype)
+    return float((log_total_T - chosen_T).sum())
 
 
 def cut(

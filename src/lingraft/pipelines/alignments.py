@@ -28,8 +28,10 @@ def align_file(
         source_lang=Language.parse(source_lang),
         target_lang=Language.parse(target_lang),
     )
-    in_place = _in_place(list(corpus), [rejected.line for rejected in corpus.rejected])
-    links = align(in_place, method=method, seed=seed, runtime=runtime, tokenized=tokenized)
+    rows = list(corpus)
+    if ".tmx" not in Path(pairs).suffixes:  # whose units are not lines
+        rows = _in_place(rows, [rejected.line for rejected in corpus.rejected])
+    links = align(rows, method=method, seed=seed, runtime=runtime, tokenized=tokenized)
     return links, summarize_rejected(corpus.rejected)
 
 

@@ -32,9 +32,9 @@ class ArmSettings:
     stages: tuple[Stage, ...]
     trial_bytes: int
     window_tokens: int = 256
-    num_choice_rows: int = 20
-    num_curve_rows: int = 25
-    num_evaluations: int = 8
+    num_choice_rows: int = 8
+    num_curve_rows: int = 12
+    num_evaluations: int = 5
     seed: int = 0
 
 

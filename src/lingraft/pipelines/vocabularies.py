@@ -1,5 +1,7 @@
 """The new vocabulary of an adaptation and its rows: tokenizer, word links, embedding matrices."""
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from lingraft.embeddings import (
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.model import load
+from lingraft.model.loading import load_tokenizer
 from lingraft.model.vocabulary_swap import input_rows, output_rows
 from lingraft.pipelines.corpora import corpus_documents, corpus_pairs
 from lingraft.runtime import Runtime
@@ -57,7 +60,21 @@ def new_tokenizer(
         chosen = train_bpe(documents, vocab_size=vocab_size, like=source)
         rule = vocabulary_rule(vocab_size)
     chosen.save(out)
+    _check_beside_model(out, model)
     return {"size": len(chosen), "rule": rule}
+
+
+def _check_beside_model(tokenizer: Path, model: Path) -> None:
+    """Loads the tokenizer as transformers will load it from the adapted model's folder.
+
+    For some model types transformers puts its own rules in place of the file's, whatever class
+    the folder names; told now, it costs no training.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (*tokenizer.iterdir(), model / "config.json"):
+            if path.is_file():
+                shutil.copy(path, folder)
+        load_tokenizer(Path(folder))
 
 
 def word_links(
@@ -130,10 +147,11 @@ def vocabulary_rows(
 
     loaded = load(model, dtype=torch.float32).model
     head = output_rows(loaded)
-    matrix = rows_of(input_rows(loaded).numpy(), seed)
+    # Rows beyond the ids are padding that nothing trained: they belong in no mean.
+    matrix = rows_of(input_rows(loaded).numpy()[: len(source)], seed)
     matrix.save(out / "input")
     if head is not None:
-        rows_of(head.numpy(), seed + 1).save(out / "output")
+        rows_of(head.numpy()[: len(source)], seed + 1).save(out / "output")
     return {
         "by_rule": matrix.coverage(),
         "by_depth": {str(depth): num for depth, num in matrix.coverage_by_depth().items()},

@@ -45,6 +45,10 @@ class Tokenizer:
     chat_template: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Text that spells a special token is text: a corpus must not be able to say "end here".
+        self.backend.encode_special_tokens = True
+
     def __len__(self) -> int:
         return len(self.vocabulary)  # one above the highest id, also where some are not used
 
