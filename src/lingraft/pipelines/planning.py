@@ -83,11 +83,151 @@ def adaptation_plan(
     folder = locate(inputs.model)
     check_folder(folder)
     load_tokenizer(folder)  # refuse a tokenizer that lies before hours go into it
-    model = File(folder)
     method = _method(method, inputs)
-    target: dict[str, Any] = {"target_lang": str(inputs.target_lang)}
-    languages = {**target, "source_lang": str(inputs.source_lang)}
-    corpus = job(
+    corpus = _corpus_job(inputs, settings, num_held_out, normalization)
+    builder = _Builder(inputs, settings, method, File(folder), corpus, vocab_size, aligner)
+    builder.arm(method)
+    if controls:
+        builder.arm("source")
+        builder.arm(TRAINED_CONTROL)
+        builder.untrained(UNTRAINED_CONTROL)
+    else:
+        # The inspection needs the source model's start token; no learning rate is tried for it.
+        builder.choice("source", replace(settings, learning_rates=settings.learning_rates[:1]))
+    builder.floors()
+    builder.inspection(num_general_rows)
+    return Plan(builder.jobs, name=f"adapt-{inputs.target_lang}")
+
+
+class _Builder:
+    """Adds jobs by name; what several of them read is kept at hand."""
+
+    def __init__(
+        self,
+        inputs: AdaptationInputs,
+        settings: ArmSettings,
+        method: str,
+        model: File,
+        corpus: Job,
+        vocab_size: int | None,
+        aligner: str,
+    ) -> None:
+        self._inputs, self._settings, self._method = inputs, settings, method
+        self._target: dict[str, Any] = {"target_lang": str(inputs.target_lang)}
+        self._languages = {**self._target, "source_lang": str(inputs.source_lang)}
+        self._model = model
+        self.jobs: dict[str, Job] = {"corpus": corpus}
+        self.jobs["tokenizer"] = job(
+            new_tokenizer,
+            name="tokenizer",
+            corpus=corpus,
+            model=model,
+            vocab_size=vocab_size,
+            tokenizer=_file(inputs.tokenizer),
+            **self._target,
+        )
+        if method == "trans_tokenize":
+            self.jobs["links"] = job(
+                word_links,
+                name="links",
+                corpus=corpus,
+                method=aligner,
+                seed=settings.seed,
+                **self._languages,
+            )
+        self.jobs[f"rows-{method}"] = self._rows(method)
+
+    def choice(self, name: str, settings: ArmSettings) -> Job:
+        """Start token and learning rate of an arm."""
+        self.jobs[f"choice-{name}"] = job(
+            choose_settings,
+            name=f"choice-{name}",
+            settings=settings,
+            **self._vocabulary(name),
+            **self._target,
+        )
+        return self.jobs[f"choice-{name}"]
+
+    def arm(self, name: str) -> None:
+        """An arm that is trained; the graft's model is kept."""
+        self.jobs[f"arm-{name}"] = job(
+            run_arm,
+            name=f"arm-{name}",
+            choice=self.choice(name, self._settings),
+            settings=self._settings,
+            keep_model=name == self._method,
+            fit_bias=name == self._method,
+            costs={"num_bytes": self._settings.budget.num_bytes or 0},
+            **self._vocabulary(name),
+            **self._target,
+        )
+
+    def untrained(self, name: str) -> None:
+        """An arm that is only measured."""
+        self.jobs[f"arm-{name}"] = job(
+            measure_untrained, name=f"arm-{name}", **self._vocabulary(name), **self._target
+        )
+
+    def floors(self) -> None:
+        """What counting reaches."""
+        self.jobs["floors"] = job(
+            count_floors,
+            name="floors",
+            corpus=self.jobs["corpus"],
+            tokenizer=self.jobs["tokenizer"],
+            trained=self.jobs[f"arm-{self._method}"],
+            settings=self._settings,
+            **self._languages,
+        )
+
+    def inspection(self, num_general_rows: int) -> None:
+        """Forgetting, continuations, rows."""
+        self.jobs["inspection"] = job(
+            inspect_model,
+            name="inspection",
+            model=self._model,
+            adapted=self.jobs[f"arm-{self._method}"],
+            rows=self.jobs[f"rows-{self._method}"],
+            tokenizer=self.jobs["tokenizer"],
+            source_choice=self.jobs["choice-source"],
+            adapted_choice=self.jobs[f"choice-{self._method}"],
+            corpus=self.jobs["corpus"],
+            general_text=_general_text(self._inputs),
+            num_general_rows=num_general_rows,
+            **self._languages,
+        )
+
+    def _vocabulary(self, name: str) -> dict[str, Any]:
+        """Model, vocabulary and rows of an arm; the source model keeps its own."""
+        own = name == "source"
+        return {
+            "model": self._model,
+            "tokenizer": None if own else self.jobs["tokenizer"],
+            "rows": None if own else self._rows(name),
+            "corpus": self.jobs["corpus"],
+        }
+
+    def _rows(self, name: str) -> Job:
+        return job(
+            vocabulary_rows,
+            name=f"rows-{name}",
+            method=name,
+            model=self._model,
+            tokenizer=self.jobs["tokenizer"],
+            corpus=self.jobs["corpus"],
+            links=self.jobs.get("links") if name == self._method else None,
+            seed=self._settings.seed,
+            **self._languages,
+        )
+
+
+def _corpus_job(
+    inputs: AdaptationInputs,
+    settings: ArmSettings,
+    num_held_out: int,
+    normalization: Sequence[str],
+) -> Job:
+    return job(
         prepare_corpus,
         name="corpus",
         text=[File(path) for path in inputs.text],
@@ -98,118 +238,9 @@ def adaptation_plan(
         num_held_out=num_held_out,
         normalization=list(normalization),
         seed=settings.seed,
-        **languages,
+        target_lang=str(inputs.target_lang),
+        source_lang=str(inputs.source_lang),
     )
-    tokenizer = job(
-        new_tokenizer,
-        name="tokenizer",
-        corpus=corpus,
-        model=model,
-        vocab_size=vocab_size,
-        tokenizer=_file(inputs.tokenizer),
-        **target,
-    )
-    links = (
-        job(
-            word_links,
-            name="links",
-            corpus=corpus,
-            method=aligner,
-            seed=settings.seed,
-            **languages,
-        )
-        if method == "trans_tokenize"
-        else None
-    )
-
-    def rows_of(name: str) -> Job:
-        return job(
-            vocabulary_rows,
-            name=f"rows-{name}",
-            method=name,
-            model=model,
-            tokenizer=tokenizer,
-            corpus=corpus,
-            links=links if name == method else None,
-            seed=settings.seed,
-            **languages,
-        )
-
-    jobs = {"corpus": corpus, "tokenizer": tokenizer}
-    if links is not None:
-        jobs["links"] = links
-
-    def choose(name: str, rows: Job | None, settings: ArmSettings = settings) -> Job:
-        jobs[f"choice-{name}"] = job(
-            choose_settings,
-            name=f"choice-{name}",
-            model=model,
-            tokenizer=tokenizer if rows else None,
-            rows=rows,
-            corpus=corpus,
-            settings=settings,
-            **target,
-        )
-        return jobs[f"choice-{name}"]
-
-    def train(name: str, rows: Job | None) -> Job:
-        jobs[f"arm-{name}"] = job(
-            run_arm,
-            name=f"arm-{name}",
-            model=model,
-            tokenizer=tokenizer if rows else None,
-            rows=rows,
-            corpus=corpus,
-            choice=choose(name, rows),
-            settings=settings,
-            keep_model=name == method,
-            fit_bias=name == method,
-            costs={"num_bytes": settings.budget.num_bytes or 0},
-            **target,
-        )
-        return jobs[f"arm-{name}"]
-
-    rows = jobs[f"rows-{method}"] = rows_of(method)
-    graft = train(method, rows)
-    if controls:
-        train("source", None)
-        train(TRAINED_CONTROL, rows_of(TRAINED_CONTROL))
-        jobs[f"arm-{UNTRAINED_CONTROL}"] = job(
-            measure_untrained,
-            name=f"arm-{UNTRAINED_CONTROL}",
-            model=model,
-            tokenizer=tokenizer,
-            rows=rows_of(UNTRAINED_CONTROL),
-            corpus=corpus,
-            **target,
-        )
-    else:
-        # The inspection needs the source model's start token; no learning rate is tried for it.
-        choose("source", None, replace(settings, learning_rates=settings.learning_rates[:1]))
-    jobs["floors"] = job(
-        count_floors,
-        name="floors",
-        corpus=corpus,
-        tokenizer=tokenizer,
-        trained=graft,
-        settings=settings,
-        **languages,
-    )
-    jobs["inspection"] = job(
-        inspect_model,
-        name="inspection",
-        model=model,
-        adapted=graft,
-        rows=rows,
-        tokenizer=tokenizer,
-        source_choice=jobs["choice-source"],
-        adapted_choice=jobs[f"choice-{method}"],
-        corpus=corpus,
-        general_text=_general_text(inputs),
-        num_general_rows=num_general_rows,
-        **languages,
-    )
-    return Plan(jobs, name=f"adapt-{inputs.target_lang}")
 
 
 def graft_method(plan: Plan) -> str:
