@@ -48,6 +48,7 @@ def refused(result: tuple[int, str, str], *parts: str) -> None:
     assert out == ""
     last = [line for line in err.splitlines() if line.startswith("lingraft: ")]
     assert len(last) == 1, err
+    assert err.strip("\n").count("\n") == sum(": building" in line for line in err.splitlines())
     assert "Traceback" not in err
     for part in parts:
         assert part in last[0], last[0]

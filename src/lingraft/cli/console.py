@@ -42,7 +42,6 @@ class Watch:
         self._task: Any = None
 
     def __enter__(self) -> "Watch":
-        self._bars.start()
         return self
 
     def __exit__(
@@ -51,11 +50,14 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        if self._task is not None:
+            self._bars.stop()
 
     def start(self, name: str, total: float | None, unit: str) -> None:
         """Begins a bar."""
-        if self._task is not None:
+        if self._task is None:
+            self._bars.start()  # not before: a refused input prints its one line alone
+        else:
             self._bars.remove_task(self._task)
         self._task = self._bars.add_task(name, total=total)
 

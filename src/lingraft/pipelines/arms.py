@@ -29,7 +29,7 @@ from lingraft.training import Packing, Schedule, TrainingRun, continue_pretraini
 from lingraft.units import Budget
 
 VERSION = 1
-CHECKPOINT_SECONDS = 60.0
+CHECKPOINT_SECONDS = 240.0
 
 
 class _Arm(NamedTuple):
