@@ -96,7 +96,8 @@ def graft(
         model=File(folder),
         tokenizer=File(tokenizer),
         corpus=corpus,
-        links=links if bilingual else None,
+        # Other methods use no pairs: aligning for them would be work for nothing.
+        links=links if bilingual and method == "trans_tokenize" else None,
         seed=seed,
         **languages,
     )
@@ -139,4 +140,5 @@ def swap(*, model: Path, tokenizer: Path, rows: Path, out: Path) -> dict[str, An
     matrix, head = load_rows(rows)
     grafted = swap_vocabulary(loaded.model, target, matrix, head, source_tokenizer=loaded.tokenizer)
     save(grafted, target, out / "model")
+    load_tokenizer(out / "model")  # transformers replaces the rules of some model types
     return {"vocab_size": len(target.vocabulary)}
