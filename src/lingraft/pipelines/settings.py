@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from lingraft.training.stages import Stage
 from lingraft.units import Budget
 
-DEFAULT_LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+LEARNING_RATES = (1e-4, 3e-4, 1e-3)
+# In a short run no arm wants the smallest rate; two longer trials cost less than three short ones.
+SHORT_RUN_STEPS = 50
+TRIAL_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,17 @@ def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
     """Returns settings that suit a budget: batches grow with it, from 2 kB to 16 kB.
 
     A run of fewer than some 25 steps is all warm-up and decay; one of thousands of tiny steps
-    wastes the machine.
+    wastes the machine. A trial takes up to ten steps and at most half of the run: after three,
+    random rows have not shown yet that they want the larger rate.
     """
     num_bytes = budget.num_bytes or 10**6
     batch_bytes = max(min(2_000, num_bytes), min(16_000, num_bytes // 250))
+    short = num_bytes < SHORT_RUN_STEPS * batch_bytes
     return ArmSettings(
         budget=budget,
         batch_bytes=batch_bytes,
-        learning_rates=DEFAULT_LEARNING_RATES,
+        learning_rates=LEARNING_RATES[1:] if short else LEARNING_RATES,
         stages=(Stage("all", 1.0),),
-        trial_bytes=min(num_bytes // 4, 40_000),
+        trial_bytes=min(num_bytes // 2, TRIAL_STEPS * batch_bytes),
         seed=seed,
     )
