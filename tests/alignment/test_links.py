@@ -100,7 +100,7 @@ def test_items_that_are_no_links_are_refused_with_their_line(tmp_path: Path, ite
 
 
 def test_an_unreadable_pharaoh_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none: expected a readable Pharaoh file, got .*No such"):
+    with pytest.raises(InputError, match=r"none: expected a readable file of links, got .*No such"):
         read_pharaoh(tmp_path / "none")
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.alignment.symmetrization import (
-    combine_posteriors,
     grow_diag_final_and,
     intersection,
+    mean_of_posteriors,
     union,
 )
 
@@ -46,9 +46,10 @@ def test_growth_goes_diagonally_and_takes_far_links_only_between_unlinked_words(
     assert grow_diag_final_and({(0, 0), (0, 1)}, {(0, 0)}) == {(0, 0), (0, 1)}
 
 
-def test_posteriors_combine_to_their_geometric_mean() -> None:
-    forward = np.array([0.25, 1.0, 0.0], dtype=np.float32)
-    backward = np.array([1.0, 1.0, 0.9], dtype=np.float32)
-    combined = combine_posteriors(forward, backward)
+def test_posteriors_combine_to_their_mean_and_never_exceed_1() -> None:
+    over = np.nextafter(np.float32(1), np.float32(2))
+    forward = np.array([0.25, over, 0.0], dtype=np.float32)
+    backward = np.array([1.0, over, 0.5], dtype=np.float32)
+    combined = mean_of_posteriors(forward, backward)
     assert combined.dtype == np.float32
-    assert combined.tolist() == [0.5, 1.0, 0.0]
+    assert combined.tolist() == [0.625, 1.0, 0.25]

@@ -161,6 +161,7 @@ def test_bad_rows_of_a_table_never_shift_the_others(save):
         (2, "empty source side"),
         (3, "empty target side"),
         (4, "fewer than two columns"),
+        (5, "blank line"),
         (6, TOO_LONG_SIDE),
         (8, "NUL character"),
     ]

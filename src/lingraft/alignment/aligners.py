@@ -2,8 +2,9 @@
 
 from __future__ import annotations  # numba, behind Corpus, loads when something is aligned
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,13 @@ import numpy.typing as npt
 
 from lingraft.alignment.bitext import number_words
 from lingraft.alignment.links import Links
-from lingraft.alignment.symmetrization import combine_posteriors
+from lingraft.alignment.symmetrization import (
+    grow_diag_final_and,
+    intersection,
+    mean_of_posteriors,
+    union,
+)
+from lingraft.alignment.trained import TrainedAligner
 from lingraft.corpus.records import Pair
 from lingraft.errors import InputError
 from lingraft.runtime import Runtime
@@ -19,80 +26,148 @@ from lingraft.runtime import Runtime
 if TYPE_CHECKING:
     from lingraft.alignment.expectation import Corpus, Parameters, Posteriors
 
-# Chosen by the alignment error rate of three gold sets (Swedish, Ancient Greek, Japanese with
-# English): 3 to 8 iterations differ by less than .02, a threshold of .2 to .4 by less than .01.
-NUM_IBM1_ITERATIONS = 5
-NUM_HMM_ITERATIONS = 4
-THRESHOLD = 0.25
+# Chosen on every other sentence of three gold sets (docs/log.md, "aligner: views").
+NUM_IBM1_ITERATIONS = 3
+NUM_CHAIN_ITERATIONS = 3
+NUM_DIAGONAL_ITERATIONS = 5
+THRESHOLD = 0.4
+DEFAULT_METHOD = "hmm"
+NULL = 0.2
 _JUMP_SMOOTHING = 0.5
+# fast_align's own: the first tension, the probability of NULL, the step and bounds of learning.
+_TENSION, _DIAGONAL_NULL = 4.0, 0.08
+_TENSION_STEP, _MIN_TENSION, _MAX_TENSION = 20.0, 0.1, 14.0
 
 
 def align(
     pairs: Iterable[Pair],
     *,
-    method: str = "hmm",
+    method: str = DEFAULT_METHOD,
     seed: int,
     runtime: Runtime | None = None,
     tokenized: bool = False,
+    dictionary: Iterable[Pair] = (),
+    symmetrization: str = "posterior",
+    trained: TrainedAligner | None = None,
 ) -> Links:
     """Finds out which words of each pair translate each other, from the pairs alone.
 
-    Both directions' models are trained on the pairs; a link is kept where the geometric mean of
-    its two posteriors reaches `THRESHOLD`. The same pairs give the same links, to the bit, at any
-    number of threads. Pairs with an empty side, or with more than `bitext.MAX_WORDS` words on one,
-    keep their place without links.
+    Both directions' models are trained on the pairs, and their posteriors combined. The same pairs
+    give the same links, to the bit, at any number of threads. Pairs with an empty side, or with
+    more than `bitext.MAX_WORDS` words on one, keep their place without links.
 
     Args:
-        pairs: The corpus; more pairs make better links, from some thousands on.
+        pairs: The corpus, read once; more pairs make better links, from some thousands on.
         method: A key of `METHODS`.
         seed: Recorded in the result; the methods at hand draw no random numbers.
         runtime: How many threads to use; all cores by default.
         tokenized: Whether words stand apart by white space and shall be taken so.
+        dictionary: Words and their translations, which get a pseudo-count.
+        symmetrization: A key of `SYMMETRIZATIONS`: ``"posterior"`` keeps a link where the mean of
+            its two posteriors reaches `THRESHOLD`; the others combine each direction's best links.
+        trained: What `train_aligner` learnt from other pairs; nothing is learnt from these then.
 
     Raises:
-        InputError: No method has that name.
+        InputError: No method or symmetrization has that name, or the trained aligner cut its
+            words by another rule.
 
     Example:
         >>> links = align([Pair("two cats", "dos gatos", "1")] * 9, seed=0)
         >>> links.segmentation, links.num_pairs
         ('words-1', 9)
     """
+    if symmetrization not in SYMMETRIZATIONS:
+        raise InputError(
+            expected=f"one of {', '.join(SYMMETRIZATIONS)}",
+            got=repr(symmetrization),
+            where="align, symmetrization",
+        )
+    train = _method(method)
+    bitext = number_words(pairs, tokenized=tokenized)
+    if trained is not None and trained.segmentation != bitext.segmentation:
+        raise InputError(
+            expected=f"words cut by {trained.segmentation!r}, as the aligner was trained",
+            got=repr(bitext.segmentation),
+            where="align, tokenized",
+        )
     from lingraft.alignment.expectation import Corpus
 
-    train = METHODS.get(method)
-    if train is None:
-        raise InputError(
-            expected=f"one of {', '.join(METHODS)}", got=repr(method), where="align, method"
-        )
-    bitext = number_words(pairs, tokenized=tokenized)
-    alignable = bitext.alignable()
     with ThreadPoolExecutor((runtime or Runtime()).threads) as pool:
-        corpus = Corpus(bitext, pool)
-        chunks = [_decode(chunk) for chunk in corpus.posteriors(train(corpus))]
+        corpus = Corpus(bitext, pool, dictionary)
+        parameters = train(corpus) if trained is None else trained.parameters(corpus)
+        decode = SYMMETRIZATIONS[symmetrization]
+        chunks = [decode(chunk) for chunk in corpus.posteriors(parameters)]
+    alignable = bitext.alignable().astype(np.int32)
     pair, source_word, target_word, posterior = (
-        np.concatenate([np.empty(0), *columns])
-        for columns in (zip(*chunks, strict=True) if chunks else [[]] * 4)
+        np.concatenate([np.empty(0, dtype), *(chunk[column] for chunk in chunks)])
+        for column, dtype in enumerate((np.int32, np.int32, np.int32, np.float32))
     )
     return Links(
-        pair=alignable[pair.astype(np.int64)].astype(np.int32),
-        source_word=source_word.astype(np.int32),
-        target_word=target_word.astype(np.int32),
-        posterior=posterior.astype(np.float32),
+        pair=alignable[pair],
+        source_word=source_word,
+        target_word=target_word,
+        posterior=posterior,
         source_starts=bitext.source.starts,
         target_starts=bitext.target.starts,
         source_offsets=bitext.source.offsets,
         target_offsets=bitext.target.offsets,
         segmentation=bitext.segmentation,
-        method=method,
+        method=method if trained is None else trained.method,
         seed=seed,
     )
 
 
+def train_aligner(
+    pairs: Iterable[Pair],
+    *,
+    method: str = DEFAULT_METHOD,
+    runtime: Runtime | None = None,
+    tokenized: bool = False,
+    dictionary: Iterable[Pair] = (),
+) -> TrainedAligner:
+    """Learns from pairs what `align` can use on others.
+
+    Args:
+        pairs: As in `align`, as the other arguments are.
+        method: A key of `METHODS`.
+        runtime: How many threads to use.
+        tokenized: Whether words stand apart by white space.
+        dictionary: Words and their translations.
+
+    Raises:
+        InputError: No method has that name.
+    """
+    from lingraft.alignment.expectation import Corpus
+
+    train = _method(method)
+    bitext = number_words(pairs, tokenized=tokenized)
+    with ThreadPoolExecutor((runtime or Runtime()).threads) as pool:
+        corpus = Corpus(bitext, pool, dictionary)
+        return TrainedAligner.from_parameters(corpus, train(corpus), method=method)
+
+
 def ibm1(corpus: Corpus) -> Parameters:
     """IBM Model 1 with NULL: any place is as likely as any other (Brown et al. 1993)."""
-    parameters = corpus.uniform()
+    parameters = _uninformed(corpus, null=NULL, tension=0.0)
     for _ in range(NUM_IBM1_ITERATIONS):
-        parameters, _ = _maximize(corpus, parameters, agreeing=False)
+        counts, _ = corpus.expected_counts(parameters, agreeing=False)
+        corpus.maximize(parameters, counts)
+    return parameters
+
+
+def diagonal(corpus: Corpus) -> Parameters:
+    """fast_align's model: words prefer the diagonal (Dyer, Chahuneau and Smith 2013).
+
+    One gradient step of the tension for each iteration of EM, where fast_align takes eight.
+    """
+    parameters = _uninformed(corpus, null=_DIAGONAL_NULL, tension=_TENSION)
+    for _ in range(NUM_DIAGONAL_ITERATIONS):
+        counts, places = corpus.expected_counts(parameters, agreeing=False)
+        corpus.maximize(parameters, counts)
+        linked, found, expected = places[:, :3].T
+        step = _TENSION_STEP * (found - expected) / np.maximum(linked, 1.0)
+        tension = np.clip(parameters.places[:, 0] + step, _MIN_TENSION, _MAX_TENSION)
+        parameters.places[:, 0] = tension
     return parameters
 
 
@@ -102,41 +177,96 @@ def hmm(corpus: Corpus) -> Parameters:
     Starts from IBM Model 1 and from jumps that prefer the next word. Agreement (Liang, Taskar and
     Klein 2006) lowers the error rate of the gold sets by .02 to .11.
     """
-    from lingraft.alignment.kernels import MAX_JUMP, NUM_JUMPS, NUM_MOVES
+    from lingraft.alignment.kernels import MAX_JUMP, NUM_JUMPS
 
     parameters = ibm1(corpus)
-    moves = np.empty((2, NUM_MOVES))
-    moves[:, :NUM_JUMPS] = 1 / (1 + np.abs(np.arange(-MAX_JUMP, MAX_JUMP + 1) - 1))
-    moves[:, NUM_JUMPS:] = 1 / (1 + np.arange(MAX_JUMP + 1))
-    parameters.moves = moves
-    for _ in range(NUM_HMM_ITERATIONS):
-        parameters, counts = _maximize(corpus, parameters, agreeing=True)
-        parameters.moves = counts + _JUMP_SMOOTHING
+    parameters.chained = True
+    parameters.places[:, :NUM_JUMPS] = 1 / (1 + np.abs(np.arange(-MAX_JUMP, MAX_JUMP + 1) - 1))
+    parameters.places[:, NUM_JUMPS:] = 1 / (1 + np.arange(MAX_JUMP + 1))
+    for _ in range(NUM_CHAIN_ITERATIONS):
+        counts, moves = corpus.expected_counts(parameters, agreeing=True)
+        corpus.maximize(parameters, counts)
+        parameters.places = moves + _JUMP_SMOOTHING
     return parameters
 
 
-METHODS: dict[str, Callable[[Corpus], Parameters]] = {"ibm1": ibm1, "hmm": hmm}
+METHODS: dict[str, Callable[[Corpus], Parameters]] = {
+    "ibm1": ibm1,
+    "diagonal": diagonal,
+    "hmm": hmm,
+}
 
 
-def _maximize(
-    corpus: Corpus, parameters: Parameters, *, agreeing: bool
-) -> tuple[Parameters, npt.NDArray[np.float64]]:
-    """Returns the parameters after one iteration of EM, without moves, and the moves' counts."""
-    forward, backward, moves = corpus.expected_counts(parameters, agreeing=agreeing)
-    probabilities = corpus.lexicon.probabilities
-    improved = type(parameters)(
-        forward=probabilities(forward, of_targets=True),
-        backward=probabilities(backward, of_targets=False),
-    )
-    return improved, moves
+def _method(name: str) -> Callable[[Corpus], Parameters]:
+    method = METHODS.get(name)
+    if method is None:
+        raise InputError(
+            expected=f"one of {', '.join(METHODS)}", got=repr(name), where="align, method"
+        )
+    return method
 
 
-def _decode(chunk: Posteriors) -> tuple[npt.NDArray[np.generic], ...]:
+def _uninformed(corpus: Corpus, *, null: float, tension: float) -> Parameters:
+    """Returns parameters that know nothing of words."""
+    from lingraft.alignment.expectation import Parameters
+    from lingraft.alignment.kernels import NUM_MOVES
+
+    places = np.zeros((2, NUM_MOVES))
+    places[:, 0] = tension
+    tables = np.ones((len(corpus.lexicon), 2), dtype=np.float32)
+    return Parameters(tables=tables, places=places, null=null)
+
+
+_Columns = tuple[
+    npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]
+]
+
+
+def _by_posterior(chunk: Posteriors) -> _Columns:
     """Returns pair (among the alignable), source word, target word and posterior of each link."""
-    combined = combine_posteriors(chunk.forward, chunk.backward)
-    cells = np.flatnonzero(combined >= THRESHOLD)  # NULL's cells are 0 in one direction
+    combined = mean_of_posteriors(*chunk.cells)
+    return _columns(chunk, combined, combined >= THRESHOLD)
+
+
+def _by_best(
+    combine: Callable[[Set[tuple[int, int]], Set[tuple[int, int]]], set[tuple[int, int]]],
+    chunk: Posteriors,
+) -> _Columns:
+    """As `_by_posterior`, from each word's most probable partner in either direction."""
+    from lingraft.alignment.kernels import mark_best
+
+    chosen = np.zeros(chunk.cells.shape, dtype=np.bool_)
+    mark_best(chunk.shapes, chunk.cells, chosen)
+    kept = np.zeros(chunk.cells.shape[1], dtype=np.bool_)
+    begin = 0
+    for height, width in chunk.shapes.tolist():
+        cells = slice(begin, begin + height * width)
+        forward, backward = (
+            {divmod(cell, width) for cell in np.flatnonzero(side[cells]).tolist()}
+            for side in chosen
+        )
+        for i, j in combine(forward, backward):
+            kept[begin + i * width + j] = True
+        begin = cells.stop
+    return _columns(chunk, mean_of_posteriors(*chunk.cells), kept)
+
+
+def _columns(
+    chunk: Posteriors, posterior: npt.NDArray[np.float32], kept: npt.NDArray[np.bool_]
+) -> _Columns:
+    cells = np.flatnonzero(kept)
     starts = np.concatenate([[0], np.cumsum(chunk.shapes.prod(axis=1))])
     pair = np.searchsorted(starts, cells, side="right") - 1
     row, column = np.divmod(cells - starts[pair], chunk.shapes[pair, 1])
-    # A float32 posterior can exceed 1 by its last bit.
-    return chunk.first + pair, row - 1, column - 1, np.minimum(combined[cells], np.float32(1))
+    words = (row > 0) & (column > 0)  # what is left is NULL's
+    numbers = (chunk.first + pair, row - 1, column - 1)
+    first, source, target = (values[words].astype(np.int32) for values in numbers)
+    return first, source, target, posterior[cells[words]]
+
+
+SYMMETRIZATIONS: dict[str, Callable[[Posteriors], _Columns]] = {
+    "posterior": _by_posterior,
+    "grow-diag-final-and": partial(_by_best, grow_diag_final_and),
+    "intersection": partial(_by_best, intersection),
+    "union": partial(_by_best, union),
+}

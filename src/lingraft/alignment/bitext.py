@@ -1,9 +1,11 @@
 """A corpus of pairs as numbered words: the form that the aligner's kernels read."""
 
+import itertools
 import unicodedata
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +17,6 @@ from lingraft.tokenizer.words import SEGMENTATION, word_spans
 # The HMM takes time and memory in proportion to the square of a side, so a whole book in one pair
 # would stop everything; such a pair keeps its place and gets no links.
 MAX_WORDS = 400
-# Inflected forms are too rare in small corpora to be learned one by one. Types by the first five
-# letters lower the alignment error rate of grc-en, en-sv and en-ja gold sets by .006 to .017; a
-# word that is frequent enough to be learned on its own keeps its whole form.
-RARE_COUNT = 20
-STEM_LETTERS = 5
 _TOKENS = "spaces-1"
 _TOKEN = regex.compile(r"\S+")
 
@@ -32,7 +29,7 @@ class Side:
         types: (num_words,) int32, number of each word's type, from 1; 0 is NULL.
         starts: (num_pairs + 1,) int64, where each pair's words begin.
         offsets: (num_words, 2) int32, begin and end of each word in its text.
-        vocabulary: The types by number: words, or stems that rare words share; `""` for NULL.
+        vocabulary: The types by number: words without case, composed (NFC); `""` for NULL.
     """
 
     types: npt.NDArray[np.int32]
@@ -76,8 +73,13 @@ def number_words(pairs: Iterable[Pair], *, tokenized: bool) -> Bitext:
     return Bitext(source.side(), target.side(), _TOKENS if tokenized else SEGMENTATION)
 
 
+def folded(word: str) -> str:
+    """Returns a word's type: NFD text and text in capitals have the same types as other text."""
+    return unicodedata.normalize("NFC", word.casefold())
+
+
 class _Numbering:
-    """One side in the making; `words` numbers folded words, `side` turns these into types."""
+    """One side in the making."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {"": 0}
@@ -85,37 +87,25 @@ class _Numbering:
         self.words, self.starts, self.offsets = array("i"), array("q", [0]), array("i")
 
     def add(self, text: str, spans: list[tuple[int, int]]) -> None:
-        for begin, end in spans:
-            word = text[begin:end]
-            number = self.spellings.get(word)
-            if number is None:
-                # Composed and folded: NFD text and text in capitals have the same types.
-                folded = unicodedata.normalize("NFC", word.casefold())
-                number = self.numbers.setdefault(folded, len(self.numbers))
-                self.spellings[word] = number
-            self.words.append(number)
-            self.offsets.append(begin)
-            self.offsets.append(end)
+        words = [text[begin:end] for begin, end in spans]
+        numbers = list(map(self.spellings.get, words))
+        if None in numbers:
+            for word in words:
+                if word not in self.spellings:
+                    number = self.numbers.setdefault(folded(word), len(self.numbers))
+                    self.spellings[word] = number
+            numbers = list(map(self.spellings.get, words))
+        self.words.extend(cast("list[int]", numbers))
+        self.offsets.extend(itertools.chain.from_iterable(spans))
         self.starts.append(len(self.words))
 
     def side(self) -> Side:
-        words = np.array(self.words, dtype=np.int32)
-        frequencies = np.bincount(words, minlength=len(self.numbers)).tolist()
-        types = {"": 0}
-        type_of_word = [
-            types.setdefault(word if frequency >= RARE_COUNT else _stem(word), len(types))
-            for word, frequency in zip(self.numbers, frequencies, strict=True)
-        ]
         return Side(
-            types=np.array(type_of_word, dtype=np.int32)[words],
+            types=np.array(self.words, dtype=np.int32),
             starts=np.array(self.starts, dtype=np.int64),
             offsets=np.array(self.offsets, dtype=np.int32).reshape(-1, 2),
-            vocabulary=list(types),
+            vocabulary=list(self.numbers),
         )
-
-
-def _stem(word: str) -> str:
-    return word[:STEM_LETTERS] if word.isalpha() else word
 
 
 def _token_spans(text: str) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ Kernels release the GIL: threads come from Python, which compiles in a fraction 
 numba's own parallel loops take.
 """
 
+import math
 import os
 import stat
 from collections.abc import Callable
@@ -124,10 +125,11 @@ def find_slots(
 ) -> None:
     """Writes for each cell of pairs [first, last) the place of its word pair in the lexicon.
 
-    `bounds` (num_pairs, 4) holds begin and end of each pair's words in `source` and `target`.
+    `bounds` (num_pairs, 4) holds begin and end of each pair's words in `source` and `target`;
+    `slots` begins with the cells of pair `first`.
     """
     for pair in range(first, last):
-        cell = cell_starts[pair] - cell_starts[0]
+        cell = cell_starts[pair] - cell_starts[first]
         a, b, c, d = bounds[pair]
         for i in range(b - a + 1):
             word = 0 if i == 0 else source[a + i - 1]
@@ -145,29 +147,29 @@ def find_slots(
 
 
 @_compiled
-def chain_posteriors(
-    emissions: Any, jumps: Any, starts: Any, null: float, jump_counts: Any, start_counts: Any
-) -> Any:
+def chain_posteriors(emissions: Any, jumps: Any, starts: Any, null: float, counts: Any) -> Any:
     """Baum-Welch for one sentence under the HMM of Vogel et al. (1996), Och and Ney (2003).
 
     A hidden state is the last source word that produced a target word, and whether the present
     target word comes from it or from NULL, which has probability `null` and stays at its place.
+    Everything is computed in the precision of `emissions`; the loops over pairs of places add
+    whole rows, which the compiler turns into vector instructions.
 
     Args:
         emissions: (J, I + 1) probability of target word j from source word i, NULL first.
         jumps: (NUM_JUMPS,) weights of jumps, normalised here over the I places.
         starts: (NUM_STARTS,) weights of the first place.
         null: Probability of NULL at each step.
-        jump_counts: (NUM_JUMPS,) receives expected jumps.
-        start_counts: (NUM_STARTS,) receives expected first places.
+        counts: (NUM_MOVES,) receives expected jumps, then expected first places.
 
     Returns:
         (J, I + 1) posterior of each source word for each target word, NULL first.
     """
     num_targets, width = emissions.shape
     num_sources = width - 1
+    precision = emissions.dtype
     # Row num_sources is the state before any source word was used.
-    moves = np.empty((num_sources + 1, num_sources))
+    moves = np.empty((num_sources + 1, num_sources), dtype=precision)
     for k in range(num_sources + 1):
         total = 0.0
         for i in range(num_sources):
@@ -177,41 +179,47 @@ def chain_posteriors(
                 weight = jumps[min(max(i - k, -MAX_JUMP), MAX_JUMP) + MAX_JUMP]
             moves[k, i] = weight
             total += weight
+        share = (1.0 - null) / total
         for i in range(num_sources):
-            moves[k, i] *= (1.0 - null) / total
-    turned = moves.T.copy()
+            moves[k, i] *= share
+    turned = np.empty((num_sources, num_sources + 1), dtype=precision)
+    for k in range(num_sources + 1):
+        for i in range(num_sources):
+            turned[i, k] = moves[k, i]
 
-    last = np.zeros((num_targets + 1, num_sources + 1))  # mass by last place, after j words
-    real = np.empty((num_targets, num_sources))
-    scales = np.empty(num_targets)
+    # Mass by last place, after j words.
+    last = np.zeros((num_targets + 1, num_sources + 1), dtype=precision)
+    real = np.zeros((num_targets, num_sources), dtype=precision)
+    scales = np.empty(num_targets, dtype=precision)
     last[0, num_sources] = 1.0
     for j in range(num_targets):
-        row = np.zeros(num_sources)
+        row = real[j]
         for k in range(num_sources + 1):
             mass = last[j, k]
             if mass > 0.0:
+                leaving = moves[k]
                 for i in range(num_sources):
-                    row[i] += mass * moves[k, i]
+                    row[i] += mass * leaving[i]
         total = 0.0
         for i in range(num_sources):
             row[i] *= emissions[j, i + 1]
             total += row[i]
+        stay = null * emissions[j, 0]
         for k in range(num_sources + 1):
-            last[j + 1, k] = last[j, k] * null * emissions[j, 0]
+            last[j + 1, k] = last[j, k] * stay
             total += last[j + 1, k]
-        scale = 1.0 / total
-        scales[j] = scale
+        scales[j] = 1.0 / total
+        scale = scales[j]
         for i in range(num_sources):
-            real[j, i] = row[i] * scale
-            last[j + 1, i] += row[i]
-        for k in range(num_sources + 1):
-            last[j + 1, k] *= scale
+            row[i] *= scale
+            last[j + 1, i] = last[j + 1, i] * scale + row[i]
+        last[j + 1, num_sources] *= scale
 
-    posteriors = np.zeros((num_targets, width))
-    pairs = np.zeros((num_sources + 1, num_sources))
-    behind = np.ones(num_sources + 1)
+    posteriors = np.zeros((num_targets, width), dtype=precision)
+    pairs = np.zeros((num_sources + 1, num_sources), dtype=precision)
+    ahead = np.empty(num_sources, dtype=precision)
+    behind = np.ones(num_sources + 1, dtype=precision)
     for j in range(num_targets - 1, -1, -1):
-        ahead = np.empty(num_sources)
         for i in range(num_sources):
             posteriors[j, i + 1] = real[j, i] * behind[i]
             ahead[i] = emissions[j, i + 1] * behind[i] * scales[j]
@@ -224,38 +232,64 @@ def chain_posteriors(
         for k in range(num_sources + 1):
             mass = last[j, k]
             if mass > 0.0:
+                leaving = pairs[k]
                 for i in range(num_sources):
-                    pairs[k, i] += mass * ahead[i]
+                    leaving[i] += mass * ahead[i]
         for i in range(num_sources):
             value = ahead[i]
+            arriving = turned[i]
             for k in range(num_sources + 1):
-                behind[k] += turned[i, k] * value
+                behind[k] += arriving[k] * value
     for k in range(num_sources):
         for i in range(num_sources):
             bucket = min(max(i - k, -MAX_JUMP), MAX_JUMP) + MAX_JUMP
-            jump_counts[bucket] += pairs[k, i] * moves[k, i]
+            counts[bucket] += pairs[k, i] * moves[k, i]
     for i in range(num_sources):
-        start_counts[min(i, MAX_JUMP)] += pairs[num_sources, i] * moves[num_sources, i]
+        counts[NUM_JUMPS + min(i, MAX_JUMP)] += pairs[num_sources, i] * moves[num_sources, i]
     return posteriors
 
 
 @_compiled
-def independent_posteriors(emissions: Any, null: float) -> Any:
-    """Returns (J, I + 1) posteriors under IBM Model 1 (Brown et al. 1993) with a NULL weight.
+def diagonal_posteriors(emissions: Any, tension: float, null: float, counts: Any) -> Any:
+    """Returns (J, I + 1) posteriors of words whose places do not depend on each other.
 
-    Each target word chooses NULL with probability `null`, else any of the I places alike.
+    Each target word chooses NULL with probability `null`, else place i of I with a weight of
+    exp(-tension · |i / I - j / J|), places counted from 1: the model of fast_align (Dyer, Chahuneau
+    and Smith 2013, section 2). With tension 0 all places are alike: IBM Model 1 (Brown et al.
+    1993).
+
+    Args:
+        emissions: As in `chain_posteriors`.
+        tension: How much the diagonal is preferred.
+        null: Probability of NULL.
+        counts: (3,) receives sums over the target words: how probably they are not NULL's, and
+            times that -|i / I - j / J| as the posteriors have it and as the model expects it.
     """
     num_targets, width = emissions.shape
-    posteriors = np.empty((num_targets, width))
-    share = (1.0 - null) / (width - 1)
+    posteriors = np.empty((num_targets, width), dtype=emissions.dtype)
     for j in range(num_targets):
+        weights, mean = 0.0, 0.0
+        for i in range(1, width):
+            nearness = -abs(i / (width - 1) - (j + 1) / num_targets)
+            weight = math.exp(tension * nearness)
+            posteriors[j, i] = weight
+            weights += weight
+            mean += weight * nearness
         total = null * emissions[j, 0]
         posteriors[j, 0] = total
+        share = (1.0 - null) / weights
         for i in range(1, width):
-            posteriors[j, i] = share * emissions[j, i]
+            posteriors[j, i] *= share * emissions[j, i]
             total += posteriors[j, i]
+        linked, expected = 0.0, 0.0
         for i in range(width):
             posteriors[j, i] /= total
+            if i > 0:
+                linked += posteriors[j, i]
+                expected -= posteriors[j, i] * abs(i / (width - 1) - (j + 1) / num_targets)
+        counts[0] += linked
+        counts[1] += expected
+        counts[2] += linked * mean / weights
     return posteriors
 
 
@@ -266,70 +300,101 @@ def expect(
     slots: Any,
     first: int,
     last: int,
-    forward: Any,
-    backward: Any,
+    tables: Any,
     chained: bool,
     null: float,
-    moves: Any,
-    forward_cells: Any,
-    backward_cells: Any,
-    move_counts: Any,
+    places: Any,
+    cells: Any,
+    counts: Any,
 ) -> None:
     """Writes both directions' posteriors for the cells of pairs [first, last).
 
     Args:
         bounds: As in `find_slots`.
         cell_starts: (num_pairs + 1,) first cell of each pair.
-        slots: Places in the lexicon, from cell `cell_starts[0]` on.
+        slots: Places in the lexicon, from the first cell of pair `first` on.
         first: First pair.
         last: One past the last pair.
-        forward: Probability of the target word given the source word, by slot.
-        backward: The other way round.
-        chained: Whether places follow the HMM; else they are independent (IBM Model 1).
+        tables: (num_slots, 2) probability of the target word given the source word, and reversed.
+        chained: Whether places follow the HMM; else they are independent.
         null: Probability of NULL.
-        moves: (2, NUM_MOVES) weights of jumps, then of starts, by direction.
-        forward_cells: Receives the posteriors of target words.
-        backward_cells: Receives the posteriors of source words.
-        move_counts: (2, NUM_MOVES) receives the expected moves, summed.
+        places: (2, NUM_MOVES) by direction: weights of jumps and starts, or the tension first.
+        cells: (2, num_cells) receives the posteriors of target words and of source words.
+        counts: (2, NUM_MOVES) receives what the places' parameters are learnt from, summed.
     """
     for pair in range(first, last):
         a, b, c, d = bounds[pair]
         height, width = b - a + 1, d - c + 1
-        begin = cell_starts[pair] - cell_starts[0]
+        begin = cell_starts[pair] - cell_starts[first]
+        forward = np.empty((width - 1, height), dtype=tables.dtype)
+        backward = np.empty((height - 1, width), dtype=tables.dtype)
+        for i in range(height):
+            for j in range(width):
+                slot = slots[begin + i * width + j]
+                if j > 0:
+                    forward[j - 1, i] = tables[slot, 0]
+                if i > 0:
+                    backward[i - 1, j] = tables[slot, 1]
         for direction in range(2):
-            if direction == 0:
-                emissions = np.empty((width - 1, height))
-                for i in range(height):
-                    for j in range(1, width):
-                        emissions[j - 1, i] = forward[slots[begin + i * width + j]]
-            else:
-                emissions = np.empty((height - 1, width))
-                for i in range(1, height):
-                    for j in range(width):
-                        emissions[i - 1, j] = backward[slots[begin + i * width + j]]
+            emissions = forward if direction == 0 else backward
+            place = places[direction]
             if chained:
-                counts = move_counts[direction]
                 posteriors = chain_posteriors(
-                    emissions,
-                    moves[direction, :NUM_JUMPS],
-                    moves[direction, NUM_JUMPS:],
-                    null,
-                    counts[:NUM_JUMPS],
-                    counts[NUM_JUMPS:],
+                    emissions, place[:NUM_JUMPS], place[NUM_JUMPS:], null, counts[direction]
                 )
             else:
-                posteriors = independent_posteriors(emissions, null)
+                posteriors = diagonal_posteriors(emissions, place[0], null, counts[direction])
             if direction == 0:
                 for i in range(height):
-                    forward_cells[begin + i * width] = 0.0
+                    cells[0, begin + i * width] = 0.0
                     for j in range(1, width):
-                        forward_cells[begin + i * width + j] = posteriors[j - 1, i]
+                        cells[0, begin + i * width + j] = posteriors[j - 1, i]
             else:
                 for j in range(width):
-                    backward_cells[begin + j] = 0.0
+                    cells[1, begin + j] = 0.0
                 for i in range(1, height):
                     for j in range(width):
-                        backward_cells[begin + i * width + j] = posteriors[i - 1, j]
+                        cells[1, begin + i * width + j] = posteriors[i - 1, j]
+
+
+@_compiled
+def agree(cells: Any) -> None:
+    """Replaces both directions' posteriors of each link by their product, in place.
+
+    A cell of NULL has a posterior in one direction only, and keeps it.
+    """
+    for cell in range(cells.shape[1]):
+        both = cells[0, cell] * cells[1, cell]
+        if both > 0.0:
+            cells[0, cell] = both
+            cells[1, cell] = both
+
+
+@_compiled
+def mark_best(shapes: Any, cells: Any, chosen: Any) -> None:
+    """Marks the most probable source word of each target word, and the other way round.
+
+    A word whose most probable partner is NULL gets no mark. Cells as in `expect`; `shapes`
+    (num_pairs, 2) holds I + 1 and J + 1.
+    """
+    begin = 0
+    for pair in range(shapes.shape[0]):
+        height, width = shapes[pair]
+        for j in range(1, width):
+            best = 0
+            for i in range(1, height):
+                if cells[0, begin + i * width + j] > cells[0, begin + best * width + j]:
+                    best = i
+            if best > 0:
+                chosen[0, begin + best * width + j] = True
+        for i in range(1, height):
+            best = 0
+            for j in range(1, width):
+                if cells[1, begin + i * width + j] > cells[1, begin + i * width + best]:
+                    best = j
+            if best > 0:
+                chosen[1, begin + i * width + best] = True
+        begin += height * width
 
 
 @_compiled
@@ -337,6 +402,27 @@ def scatter(slots: Any, cells: Any, counts: Any) -> None:
     """Adds each cell to its slot's count, in the order of the cells."""
     for cell in range(slots.size):
         counts[slots[cell]] += cells[cell]
+
+
+@_compiled
+def multiply_probabilities(
+    slots: Any, given: Any, prior: Any, counts: Any, totals: Any, least: float, tables: Any
+) -> None:
+    """Multiplies each slot's entry of `tables` by its probability in one view.
+
+    Args:
+        slots: (num_slots,) place of each slot in the view.
+        given: (num_view_slots,) the type that each of the view's slots is conditioned on.
+        prior: (num_view_slots,) pseudo-counts.
+        counts: (num_view_slots,) expected counts; overwritten by probabilities.
+        totals: Sums of counts and priors by given type.
+        least: Lowest probability.
+        tables: (num_slots,) the product over views so far.
+    """
+    for slot in range(counts.size):
+        counts[slot] = max((counts[slot] + prior[slot]) / totals[given[slot]], least)
+    for slot in range(slots.size):
+        tables[slot] *= counts[slots[slot]]
 
 
 numba.config.CACHE_DIR = _users_cache

@@ -1,8 +1,9 @@
 """Word links of a corpus of pairs, and the two forms in which they are stored."""
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
+from lingraft.corpus.records import Pair
 from lingraft.errors import InputError, StoreError
-from lingraft.files import write_bytes, write_text
+from lingraft.files import atomic_writer, write_bytes
 
 FORMAT = "lingraft-links-1"
 _DTYPES = {
@@ -133,9 +135,101 @@ class Links:
 
 def write_pharaoh(links: Links | Iterable[set[tuple[int, int]]], path: Path) -> None:
     """Writes one line per pair, ``i-j`` from 0 for each link in order, also for empty pairs."""
-    sets = links.sets() if isinstance(links, Links) else links
-    lines = [" ".join(f"{i}-{j}" for i, j in sorted(pairs)) + "\n" for pairs in sets]
-    write_text(path, "".join(lines))
+    rows = _rows(links) if isinstance(links, Links) else map(sorted, links)
+    with atomic_writer(path) as stream:
+        for row in rows:
+            stream.write((" ".join(f"{i}-{j}" for i, j in row) + "\n").encode("ascii"))
+
+
+def _rows(links: Links) -> Iterator[Iterable[tuple[int, int]]]:
+    """The links of one pair after the other; sets of all at once would take gigabytes."""
+    bounds = np.searchsorted(links.pair, np.arange(links.num_pairs + 1)).tolist()
+    for begin, end in itertools.pairwise(bounds):
+        span = slice(begin, end)
+        yield zip(links.source_word[span].tolist(), links.target_word[span].tolist(), strict=True)
+
+
+def write_links(links: Links, pairs: Iterable[Pair], path: Path) -> None:
+    """Writes links in the form that the name of the file asks for, one line a pair.
+
+    A `.tsv` has source text, target text and the links as in Pharaoh files, so that it is a file
+    of pairs again; a `.jsonl` has objects with `source`, `target`, `source_words` and
+    `target_words` (begin and end in code points) and `links` (source word, target word,
+    posterior); any other name is a Pharaoh file.
+
+    Args:
+        links: What `align` returned.
+        pairs: The pairs that were aligned, in their order.
+        path: The file.
+
+    Raises:
+        InputError: There are fewer or more pairs than were aligned.
+    """
+    if path.suffix not in (".tsv", ".jsonl"):
+        write_pharaoh(links, path)
+        return
+    num_pairs = 0
+    bounds = np.searchsorted(links.pair, np.arange(links.num_pairs + 1))
+    with atomic_writer(path) as stream:
+        for pair in pairs:
+            if num_pairs < links.num_pairs:
+                span = slice(*bounds[num_pairs : num_pairs + 2].tolist())
+                row = _table_row if path.suffix == ".tsv" else _json_row
+                stream.write(row(links, pair, num_pairs, span).encode("utf-8"))
+            num_pairs += 1
+    if num_pairs != links.num_pairs:
+        raise InputError(
+            expected=f"the {links.num_pairs} pairs that were aligned",
+            got=str(num_pairs),
+            where=str(path),
+        )
+
+
+def _table_row(links: Links, pair: Pair, number: int, span: slice) -> str:
+    found = zip(links.source_word[span].tolist(), links.target_word[span].tolist(), strict=True)
+    texts = (" ".join(text.split()) for text in (pair.source, pair.target))
+    return "\t".join([*texts, " ".join(f"{i}-{j}" for i, j in found)]) + "\n"
+
+
+def _json_row(links: Links, pair: Pair, number: int, span: slice) -> str:
+    source = slice(*links.source_starts[number : number + 2].tolist())
+    target = slice(*links.target_starts[number : number + 2].tolist())
+    columns = (links.source_word, links.target_word, links.posterior)
+    found = zip(*(column[span].tolist() for column in columns), strict=True)
+    row = {
+        "source": pair.source,
+        "target": pair.target,
+        "source_words": links.source_offsets[source].tolist(),
+        "target_words": links.target_offsets[target].tolist(),
+        "links": [[i, j, round(posterior, 4)] for i, j, posterior in found],
+    }
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def read_links(path: Path) -> list[set[tuple[int, int]]]:
+    """Reads what `write_links` wrote: one set of links (source word, target word) for each pair.
+
+    Raises:
+        InputError: The file cannot be read, or a line holds something else.
+    """
+    if path.suffix not in (".tsv", ".jsonl"):
+        return read_pharaoh(path)
+    sets = []
+    for number, line in enumerate(_lines(path), start=1):
+        where = f"{path}:{number}"
+        try:
+            if path.suffix == ".jsonl":
+                sets.append({(int(i), int(j)) for i, j, *_ in json.loads(line)["links"]})
+            else:
+                items = line.split("\t")[2].split()
+                sets.append({_parse_link(item, where) for item in items})
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                expected="a pair and its links, as lingraft align writes them",
+                got=repr(line[:80]),
+                where=where,
+            ) from error
+    return sets
 
 
 def read_pharaoh(path: Path) -> list[set[tuple[int, int]]]:
@@ -144,18 +238,21 @@ def read_pharaoh(path: Path) -> list[set[tuple[int, int]]]:
     Raises:
         InputError: The file cannot be read or an item is not ``i-j``.
     """
+    return [
+        {_parse_link(item, f"{path}:{number}") for item in line.split()}
+        for number, line in enumerate(_lines(path), start=1)
+    ]
+
+
+def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            expected="a readable Pharaoh file", got=str(error), where=str(path)
+            expected="a readable file of links", got=str(error), where=str(path)
         ) from error
     # Not splitlines(), which also cuts at separators that no writer of links means as a line end.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return [
-        {_parse_link(item, f"{path}:{number}") for item in line.split()}
-        for number, line in enumerate(lines, start=1)
-    ]
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _parse_link(item: str, where: str) -> tuple[int, int]:

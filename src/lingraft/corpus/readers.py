@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lingraft.corpus.records import Document, Documents, Pair, Pairs, Rejected
-from lingraft.corpus.rejects import NOT_IN_LANGUAGE, check_rejected
+from lingraft.corpus.rejects import BLANK_LINE, NOT_IN_LANGUAGE, check_rejected
 from lingraft.corpus.streams import (
     COMPRESSIONS,
     MAX_LINE_BYTES,
@@ -99,24 +99,43 @@ def read_pairs(
         InputError: As in `read_documents`; or two files have different numbers of lines, or a
             TMX file is not well-formed or declares entities.
     """
+    records: list[Pair] = []
+    rejected: list[Rejected] = []
+    for path in _as_paths(paths):
+        rows = stream_pairs(path, source_lang=source_lang, target_lang=target_lang)
+        kept, refused = _sort(rows, Pair)
+        check_rejected(str(path), len(kept), refused, hint=PAIR_HINT)
+        records += kept
+        rejected += refused
+    return Pairs(tuple(records), source_lang, target_lang, tuple(rejected))
+
+
+def stream_pairs(
+    path: PathLike, *, source_lang: Language, target_lang: Language
+) -> Iterator[Pair | Rejected]:
+    """Yields the rows of one file of pairs in their order, those too that are no pairs.
+
+    Nothing but the present row is in memory, and no share of defects is refused: that is for the
+    reader of the whole to do (`check_rejected`). A blank line is a row without a pair.
+
+    Args:
+        path: As in `read_pairs`.
+        source_lang: Language of the first column or file.
+        target_lang: Language of the second.
+
+    Raises:
+        InputError: As in `read_pairs`, at the row where it shows.
+    """
     keys = language_keys(source_lang), language_keys(target_lang)
     readers: dict[str, Callable[[Path], Iterator[Pair | Rejected]]] = {
         ".tsv": _tab_pairs,
         ".jsonl": partial(_json_pairs, source_keys=keys[0], target_keys=keys[1]),
         ".tmx": partial(_tmx_pairs, source_lang=source_lang, target_lang=target_lang),
     }
-    records: list[Pair] = []
-    rejected: list[Rejected] = []
-    for path in _as_paths(paths):
-        if moses := _moses_files(path):
-            rows = _moses_pairs(*moses)
-        else:
-            rows = readers[_known_suffix(path, None, tuple(readers))](path)
-        kept, refused = _sort(rows, Pair)
-        check_rejected(str(path), len(kept), refused, hint=PAIR_HINT)
-        records += kept
-        rejected += refused
-    return Pairs(tuple(records), source_lang, target_lang, tuple(rejected))
+    path = Path(path)
+    if moses := _moses_files(path):
+        return _moses_pairs(*moses)
+    return readers[_known_suffix(path, None, tuple(readers))](path)
 
 
 def read_dictionary(path: PathLike, *, source_lang: Language, target_lang: Language) -> Pairs:
@@ -173,14 +192,15 @@ def _tab_pairs(path: Path) -> Iterator[Pair | Rejected]:
         columns = line.text.split("\t")
         if len(columns) >= 2:
             yield _pair(columns[0], columns[1], _place(path, line.number), path, line.number)
-        elif line.text.strip():
-            yield Rejected(str(path), line.number, "fewer than two columns")
+        else:
+            reason = "fewer than two columns" if line.text.strip() else BLANK_LINE
+            yield Rejected(str(path), line.number, reason)
 
 
 def _json_pairs(
     path: Path, *, source_keys: tuple[str, ...], target_keys: tuple[str, ...]
 ) -> Iterator[Pair | Rejected]:
-    for number, row in _json_rows(path):
+    for number, row in _json_rows(path, keep_blank=True):
         if isinstance(row, Rejected):
             yield row
             continue
@@ -226,12 +246,16 @@ def _moses_pairs(source_path: Path, target_path: Path) -> Iterator[Pair | Reject
         )
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Rejected]]:
+def _json_rows(
+    path: Path, *, keep_blank: bool = False
+) -> Iterator[tuple[int, dict[str, Any] | Rejected]]:
     for line in read_lines(path):
         if line.text is None:
             yield line.number, Rejected(str(path), line.number, TOO_LONG_LINE)
         elif line.text.strip():
             yield line.number, _json_row(line.text, path, line.number)
+        elif keep_blank:
+            yield line.number, Rejected(str(path), line.number, BLANK_LINE)
 
 
 def _json_row(text: str, path: Path, number: int) -> dict[str, Any] | Rejected:

@@ -10,7 +10,10 @@ from lingraft.errors import InputError
 from lingraft.files import atomic_writer
 
 NOT_IN_LANGUAGE = "no text in the language asked for"
-"""The one reason that is no defect: a file in many languages need not have all of them a row."""
+"""No defect: a file in many languages need not have all of them a row."""
+
+BLANK_LINE = "blank line"
+"""No defect either: aligners mark an empty pair so, and every file may end in one."""
 
 MAX_REJECTED_SHARE = 0.5
 """Of a file's rows; with more than that, the file is not what the user took it for."""
@@ -59,7 +62,7 @@ def check_rejected(path: str, num_kept: int, rejected: Sequence[Rejected], *, hi
             where=path,
             hint=hint,
         )
-    num_defects = sum(row.reason != NOT_IN_LANGUAGE for row in rejected)
+    num_defects = sum(row.reason not in (NOT_IN_LANGUAGE, BLANK_LINE) for row in rejected)
     if num_defects > MAX_REJECTED_SHARE * (num_kept + num_defects):
         raise InputError(
             expected=f"at most {MAX_REJECTED_SHARE:.0%} of the rows with a defect",
