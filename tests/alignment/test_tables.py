@@ -13,7 +13,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tokenizers import models, processors
 
 from lingraft.alignment import Links, tables
-from lingraft.alignment.tables import TranslationTable, in_word_split, token_table
+from lingraft.alignment.tables import (
+    TranslationTable,
+    in_word_split,
+    linked_words,
+    table_of_words,
+    token_table,
+)
 from lingraft.corpus.records import Document, Pair
 from lingraft.errors import InputError
 from lingraft.tokenizer import Tokenizer, train_bpe
@@ -125,7 +131,8 @@ def test_counts_equal_the_slow_ones(
     source: Tokenizer, target: Tokenizer, case: tuple[list[Pair], list[WordLink]]
 ) -> None:
     pairs, links = case
-    table = token_table(make_links(pairs, links), iter(pairs), source=source, target=target)
+    found = make_links(pairs, links)
+    table = token_table(found, iter(pairs), source=source, target=target, split="assumed")
     expected = slow_table(pairs, links, source, target)
     assert as_dict(table) == pytest.approx(expected, rel=1e-9)
     assert (len(table), table.num_source) == (len(target), len(source))
@@ -164,7 +171,7 @@ def test_a_worked_example() -> None:
     words = Tokenizer(backend)
     pairs = [Pair("ab cac", "cc ab", "1")]
     links = make_links(pairs, [(0, 0, 1, 0.5), (0, 1, 0, 1.0)])
-    table = token_table(links, pairs, source=words, target=words)
+    table = token_table(links, pairs, source=words, target=words, split="assumed")
     # "cc" has two tokens c over the three of "cac": in order they see c 2/3 a 1/3, a 1/3 c 2/3;
     # evenly each sees c 2/3 and a 1/3.
     assert as_dict(table) == pytest.approx({(3, 3): 0.5, (2, 0): 2 / 3, (2, 2): 4 / 3})
@@ -242,3 +249,127 @@ def test_entries_are_summed_in_any_order(
     assert as_dict(table) == {key: count for key, count in expected.items() if count}
     for target in range(4):
         assert_array_equal(table.row(target)[0], np.unique(table.row(target)[0]))
+
+
+Words = dict[tuple[tuple[int, ...], tuple[int, ...]], float]
+
+
+def slow_learned(words: Words, *, rounds: int, smoothing: float) -> dict[tuple[int, int], float]:
+    """IBM model 1 inside words by loops, each link's prior being the assumed split."""
+    probability: dict[tuple[int, int], float] = defaultdict(lambda: 1.0)
+    for round_number in range(rounds + 1):
+        counts: dict[tuple[int, int], float] = defaultdict(float)
+        for (sources, targets), count in words.items():
+            prior = in_word_split(len(targets), len(sources))
+            for i, t in enumerate(targets):
+                weights = [prior[i, j] * probability[t, s] for j, s in enumerate(sources)]
+                for j, s in enumerate(sources):
+                    counts[t, s] += count * weights[j] / sum(weights)
+        if round_number == rounds:
+            return dict(counts)
+        total = sum(counts.values())
+        of_source: dict[int, float] = defaultdict(float)
+        of_target: dict[int, float] = defaultdict(float)
+        for (t, s), count in counts.items():
+            of_source[s] += count
+            of_target[t] += count
+        for t, s in counts:
+            more = smoothing * of_target[t] / total
+            probability[t, s] = (counts[t, s] + more) / (of_source[s] + smoothing)
+    raise AssertionError
+
+
+token_words = st.dictionaries(
+    st.tuples(
+        st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple),
+        st.lists(st.integers(0, 5), min_size=1, max_size=4).map(tuple),
+    ),
+    st.floats(0.0625, 20),
+    max_size=8,
+)
+
+
+class TestLearnedSplit:
+    @given(token_words)
+    def test_shares_equal_the_slow_ones(self, words: Words) -> None:
+        table = table_of_words(words, shape=(6, 5), split="learned")
+        expected = slow_learned(words, rounds=tables._SPLIT_ROUNDS, smoothing=3.0)
+        assert as_dict(table) == pytest.approx(expected, rel=1e-6)
+
+    @given(token_words)
+    def test_every_target_token_keeps_its_count(self, words: Words) -> None:
+        assumed, learned = (
+            table_of_words(words, shape=(6, 5), split=split) for split in ("assumed", "learned")
+        )
+        assert_allclose(learned.support, assumed.support, rtol=1e-9)
+        assert_array_equal(learned.source, assumed.source)
+
+    def test_words_of_one_token_are_as_assumed(self) -> None:
+        words: Words = {((0,), (1,)): 2.0, ((1,), (0, 1)): 3.0}
+        assumed, learned = (
+            table_of_words(words, shape=(2, 2), split=split) for split in ("assumed", "learned")
+        )
+        assert_array_equal(learned.counts, assumed.counts)
+
+    def test_affixes_that_change_sides_are_found(self) -> None:
+        """Stems 0 to 9 and affixes 10 to 13: what comes first here comes last there."""
+        words: Words = {
+            ((stem, affix), (affix, stem)): 1.0 for stem in range(10) for affix in range(10, 14)
+        }
+        right = {
+            split: sum(
+                count
+                for (target, source), count in as_dict(
+                    table_of_words(words, shape=(14, 14), split=split)
+                ).items()
+                if target == source
+            )
+            for split in ("assumed", "learned")
+        }
+        assert right["assumed"] == pytest.approx(0.25 * 80)
+        assert right["learned"] > 0.7 * 80
+
+    def test_tokens_that_say_nothing_keep_the_assumed_split(self) -> None:
+        """Two words that never part: which token is which is not to be known."""
+        words: Words = {((0, 1), (0, 1)): 5.0, ((2, 3), (2, 3)): 5.0}
+        shares = table_of_words(words, shape=(4, 4), split="learned").row(0)[1] / 5
+        assert shares[0] > 0.75
+
+    def test_token_tables_can_learn_it(self, source: Tokenizer, target: Tokenizer) -> None:
+        pairs = [Pair("abba aab", "γδδγ γγδ", str(number)) for number in range(3)]
+        links = make_links(pairs, [(n, 0, 0, 1.0) for n in range(3)] + [(0, 1, 1, 0.5)])
+        assumed, learned = (
+            token_table(links, pairs, source=source, target=target, split=split)
+            for split in ("assumed", "learned")
+        )
+        assert_allclose(learned.support, assumed.support, rtol=1e-9)
+
+    @pytest.mark.parametrize("words", [{}, {((0,), (0,)): 1.0}])
+    def test_an_unknown_split_is_refused(self, words: Words) -> None:
+        with pytest.raises(InputError, match="split: expected a split of assumed, learned") as e:
+            table_of_words(words, shape=(1, 1), split="guessed")  # type: ignore[arg-type]
+        assert e.value.got == "'guessed'"
+
+
+class TestLinkedWords:
+    def test_words_that_are_each_others_best_are_a_pair(self) -> None:
+        pairs = [Pair("The Bridge", "Το ΓΕΦΎΡΙ", "1"), Pair("bridge span", "γεφύρι", "2")]
+        links = [(0, 0, 0, 1.0), (0, 1, 1, 1.0), (1, 0, 0, 0.5), (1, 1, 0, 1.0)]
+        found = linked_words(make_links(pairs, links), pairs, min_count=1.0)
+        # "span" has the bridge as its best, but the bridge has a better one.
+        assert [(p.source, p.target) for p in found] == [("bridge", "γεφύρι"), ("the", "το")]
+        often = linked_words(make_links(pairs, links), pairs, min_count=1.25)
+        assert [p.source for p in often] == ["bridge"]
+
+    @given(linked_pairs())
+    def test_pairs_are_one_to_one(self, case: tuple[list[Pair], list[WordLink]]) -> None:
+        pairs, links = case
+        found = linked_words(make_links(pairs, links), iter(pairs), min_count=0.0)
+        assert len({p.source for p in found}) == len({p.target for p in found}) == len(found)
+        assert bool(found) == bool(links)
+
+    def test_links_of_other_pairs_are_refused(self) -> None:
+        links = make_links([Pair("a", "γ", "1")] * 2, [(1, 0, 0, 1.0)])
+        with pytest.raises(InputError, match="the 2 pairs that were aligned") as caught:
+            linked_words(links, [Pair("a", "γ", "1")])
+        assert caught.value.got == "1"

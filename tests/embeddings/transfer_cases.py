@@ -1,7 +1,8 @@
 """One vocabulary to leave, one to go to, and how each method is called on the two."""
 
+import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +11,29 @@ from numpy.typing import NDArray
 from tokenizers import decoders, models, pre_tokenizers
 
 from lingraft.alignment.tables import TranslationTable
-from lingraft.embeddings import METHODS, EmbeddingMatrix
+from lingraft.corpus.records import Pair
+from lingraft.embeddings import METHODS, EmbeddingMatrix, WordVectors
 from lingraft.tokenizer import Tokenizer
 from lingraft.tokenizer.vocabulary import byte_alphabet
 
 Rows = NDArray[np.float32]
+
+
+# Words of the texts that the shared tokenizers were trained on, and what they mean.
+DICTIONARY = (
+    ("the", "το"),
+    ("old", "παλιό"),
+    ("bridge", "γεφύρι"),
+    ("bridge", "पुल"),
+    ("river", "ποτάμι"),
+    ("river", "แม่น้ำ"),
+    ("town", "πόλη"),
+    ("town", "도시를"),
+    ("every morning", "κάθε πρωί"),
+    ("bridge", "橋"),
+    ("river", "النهر"),
+    ("12", "12"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,22 +44,58 @@ class Transfer:
     source: Tokenizer
     target: Tokenizer
     table: TranslationTable
+    dictionary: tuple[Pair, ...]
+    source_words: WordVectors
+    target_words: WordVectors
+    target_vectors: Rows
 
     def run(self, method: str, *, seed: int = 3) -> EmbeddingMatrix:
-        """Calls one of `METHODS` with the inputs that it asks for."""
-        return METHODS[method](self.source_rows, **_INPUTS[method](self, seed))
+        """Calls one of `METHODS` with the inputs that its signature names."""
+        inputs = {
+            "source": self.source,
+            "target": self.target,
+            "table": self.table,
+            "dictionary": self.dictionary,
+            "word_pairs": self.dictionary,
+            "source_words": self.source_words,
+            "target_words": self.target_words,
+            "target_vectors": self.target_vectors,
+            "donor_vectors": self.target_vectors,
+            "seed": seed,
+        }
+        function = METHODS[method]
+        asked = inspect.signature(function).parameters
+        return function(self.source_rows, **{n: x for n, x in inputs.items() if n in asked})
 
 
-_INPUTS: dict[str, Callable[[Transfer, int], dict[str, object]]] = {
-    "random": lambda case, seed: {"target": case.target.vocabulary, "seed": seed},
-    "mean": lambda case, seed: {"target": case.target.vocabulary},
-    "pieces": lambda case, seed: {"source": case.source, "target": case.target},
-    "trans_tokenize": lambda case, seed: {
-        "table": case.table,
-        "source": case.source,
-        "target": case.target,
-    },
-}
+def make_transfer(source: Tokenizer, target: Tokenizer, *, evidence: bool = True) -> Transfer:
+    """Two vocabularies with random evidence about each other, or with none."""
+    entries = [Pair(*entry, str(number)) for number, entry in enumerate(DICTIONARY)]
+    return Transfer(
+        source_rows=random_rows_of(source),
+        source=source,
+        target=target,
+        table=random_table(source, target) if evidence else table_of([], source, target),
+        dictionary=tuple(entries) if evidence else (),
+        source_words=words_of([entry[0] for entry in DICTIONARY] if evidence else []),
+        target_words=words_of([entry[1] for entry in DICTIONARY] if evidence else []),
+        target_vectors=random_vectors(len(target)) * np.float32(evidence),
+    )
+
+
+def words_of(names: Sequence[str], *, dimensions: int = 6) -> WordVectors:
+    """Random vectors of these words, each counted by its place."""
+    distinct = tuple(dict.fromkeys(names))
+    draw = np.random.default_rng(17)
+    vectors = draw.normal(size=(len(distinct), dimensions)).astype(np.float32)
+    return WordVectors(distinct, np.arange(1, len(distinct) + 1), vectors)
+
+
+def random_vectors(num_tokens: int, *, dimensions: int = 9) -> Rows:
+    """Vectors of most tokens; every tenth has none."""
+    vectors = np.random.default_rng(23).normal(size=(num_tokens, dimensions)).astype(np.float32)
+    vectors[::10] = 0.0
+    return vectors
 
 
 def random_rows_of(tokenizer: Tokenizer, *, width: int = 7) -> Rows:

@@ -1,7 +1,6 @@
 """A corpus of pairs as numbered words: the form that the aligner's kernels read."""
 
 import itertools
-import unicodedata
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import regex
 
 from lingraft.corpus.records import Pair
-from lingraft.tokenizer.words import SEGMENTATION, word_spans
+from lingraft.tokenizer.words import SEGMENTATION, folded, word_spans
 
 # The HMM takes time and memory in proportion to the square of a side, so a whole book in one pair
 # would stop everything; such a pair keeps its place and gets no links.
@@ -71,11 +70,6 @@ def number_words(pairs: Iterable[Pair], *, tokenized: bool) -> Bitext:
         source.add(pair.source, cut(pair.source))
         target.add(pair.target, cut(pair.target))
     return Bitext(source.side(), target.side(), _TOKENS if tokenized else SEGMENTATION)
-
-
-def folded(word: str) -> str:
-    """Returns a word's type: NFD text and text in capitals have the same types as other text."""
-    return unicodedata.normalize("NFC", word.casefold())
 
 
 class _Numbering:

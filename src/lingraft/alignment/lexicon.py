@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lingraft.alignment import kernels
-from lingraft.alignment.bitext import Bitext, folded
+from lingraft.alignment.bitext import Bitext
 from lingraft.corpus.records import Pair
+from lingraft.tokenizer.words import folded
 
 STEM_LETTERS = (3, 5)
 # Pseudo-counts of the Dirichlet prior. Variational Bayes in place of this smoothing was tried and

@@ -5,8 +5,9 @@ words, found by character offsets on the text (never by token spellings, which t
 words of non-Latin scripts apart).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,16 @@ from lingraft.alignment.links import Links
 from lingraft.corpus.records import Pair
 from lingraft.errors import InputError
 from lingraft.tokenizer.tokenizer import Tokenizer
+from lingraft.tokenizer.words import folded
 
 _PAIRS_AT_ONCE = 4096
+_SPLIT_ROUNDS = 5
+# Links' worth of belief that a source token translates to anything. Without it a token that
+# occurs in one word explains that word wholly, and takes it from the tokens that are its meaning.
+_SPLIT_SMOOTHING = 3.0
+
+Split = Literal["assumed", "learned"]
+TokenWords = Mapping[tuple[tuple[int, ...], tuple[int, ...]], float]
 
 
 @dataclass(frozen=True)
@@ -75,26 +84,30 @@ class TranslationTable:
 
 
 def token_table(
-    links: Links, pairs: Iterable[Pair], *, source: Tokenizer, target: Tokenizer
+    links: Links,
+    pairs: Iterable[Pair],
+    *,
+    source: Tokenizer,
+    target: Tokenizer,
+    split: Split = "learned",
 ) -> TranslationTable:
     """Counts which source tokens stand behind each target token.
 
     A link of two words with posterior p adds p to every target token of the target word, shared
-    over the source word's tokens: half of it evenly, half in order, proportionally to position
-    (the two schemes of arXiv 2408.04303, section 3). Pairs that see one token on either side fall
-    out as the whole count.
+    over the source word's tokens as `table_of_words` does it.
 
     Args:
         links: Word links of `pairs`, in their order.
         pairs: The pairs that were aligned.
         source: Tokenizer of the source model.
         target: The new tokenizer.
+        split: How the tokens of two linked words are linked; see `table_of_words`.
 
     Returns:
         A table of shape (V_target, V_source).
 
     Raises:
-        InputError: The links are of another number of pairs.
+        InputError: The links are of another number of pairs, or there is no such split.
     """
     counted: dict[tuple[tuple[int, ...], tuple[int, ...]], float] = {}
     batch: list[Pair] = []
@@ -106,7 +119,84 @@ def token_table(
             first, batch = first + len(batch), []
     _count_words(counted, batch, links, first, source, target)
     _check_number(links, first + len(batch))
-    return _spread_over_tokens(counted, shape=(len(target), len(source)))
+    return table_of_words(counted, shape=(len(target), len(source)), split=split)
+
+
+def table_of_words(
+    words: TokenWords, *, shape: tuple[int, int], split: Split = "learned"
+) -> TranslationTable:
+    """Counts which source tokens stand behind each target token in words that translate.
+
+    Every target token of a word keeps the word's whole count and shares it over the source word's
+    tokens. ``"assumed"`` gives half of it evenly and half in order, proportionally to position
+    (the two schemes of arXiv 2408.04303, section 3). ``"learned"`` aligns the tokens inside the
+    words: expectation maximisation of IBM model 1 (Brown et al. 1993) over all words at once, in
+    which the assumed shares are each token's prior, so that tokens which say nothing keep them.
+    A word of one source token gives it the whole count either way.
+
+    Args:
+        words: Counts by (source tokens, target tokens) of the two words.
+        shape: (V_target, V_source).
+        split: How a word's target tokens share themselves.
+
+    Returns:
+        A table of that shape.
+
+    Raises:
+        InputError: There is no such split.
+    """
+    if split not in get_args(Split):
+        raise InputError(
+            expected=f"a split of {', '.join(get_args(Split))}", got=repr(split), where="split"
+        )
+    entries = _entries_of_words(words)
+    shares = entries.shares if split == "assumed" else _learned_shares(entries, shape[1])
+    return TranslationTable.from_entries(
+        entries.target, entries.source, shares * entries.counts, shape=shape
+    )
+
+
+def linked_words(links: Links, pairs: Iterable[Pair], *, min_count: float = 2.0) -> list[Pair]:
+    """Returns the words that are each other's most frequent translation: a dictionary from links.
+
+    Words are compared without case. For methods that want word pairs where nobody gave any.
+
+    Args:
+        links: Word links of `pairs`, in their order.
+        pairs: The pairs that were aligned.
+        min_count: Expected number of links under which a pair of words is left out.
+
+    Returns:
+        Pairs of folded words, the most frequent first.
+
+    Raises:
+        InputError: The links are of another number of pairs.
+    """
+    counted: dict[tuple[str, str], float] = {}
+    texts = list(pairs)
+    _check_number(links, len(texts))
+    columns = (links.pair, links.source_word, links.target_word, links.posterior)
+    for number, s, t, posterior in zip(*(column.tolist() for column in columns), strict=True):
+        begin, end = links.source_offsets[links.source_starts[number] + s].tolist()
+        first, last = links.target_offsets[links.target_starts[number] + t].tolist()
+        key = (folded(texts[number].source[begin:end]), folded(texts[number].target[first:last]))
+        counted[key] = counted.get(key, 0.0) + posterior
+    best_target, best_source = _best(counted, 0), _best(counted, 1)
+    mutual = [
+        (count, source, target)
+        for (source, target), count in counted.items()
+        if count >= min_count and best_target[source] == (source, target) == best_source[target]
+    ]
+    mutual.sort(key=lambda entry: (-entry[0], entry[1:]))
+    return [Pair(source, target, str(rank)) for rank, (_, source, target) in enumerate(mutual)]
+
+
+def _best(counted: Mapping[tuple[str, str], float], side: int) -> dict[str, tuple[str, str]]:
+    """For each word of one side its most frequent pair; of equals, the first by spelling."""
+    best: dict[str, tuple[str, str]] = {}
+    for key in sorted(counted, key=lambda key: (-counted[key], key)):
+        best.setdefault(key[side], key)
+    return best
 
 
 def in_word_split(num_target: int, num_source: int) -> NDArray[np.float64]:
@@ -195,27 +285,62 @@ def _assign(
     return [tuple(tokens) for tokens in found]
 
 
-def _spread_over_tokens(
-    counted: dict[tuple[tuple[int, ...], tuple[int, ...]], float], *, shape: tuple[int, int]
-) -> TranslationTable:
+@dataclass(frozen=True)
+class _Entries:
+    """Every (target token, source token) inside words that translate, laid flat.
+
+    Attributes:
+        target: int64, target token.
+        source: int64, source token.
+        shares: float64, assumed share; shares of one `group` sum to 1.
+        counts: float64, count of the two words.
+        group: int64, number of the target token's place in its word.
+    """
+
+    target: NDArray[np.int64]
+    source: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    group: NDArray[np.int64]
+
+
+def _entries_of_words(words: TokenWords) -> _Entries:
     splits: dict[tuple[int, int], NDArray[np.float64]] = {}
-    targets, sources, counts = [], [], []
-    for (source_tokens, target_tokens), count in counted.items():
+    # Empty arrays first, so that no words at all are no special case.
+    targets, sources, groups = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
+    shares, counts = ([np.zeros(0)] for _ in range(2))
+    num_groups = 0
+    for (source_tokens, target_tokens), count in words.items():
         size = (len(target_tokens), len(source_tokens))
         split = splits.get(size)
         if split is None:
             split = splits[size] = in_word_split(*size)
         targets.append(np.repeat(target_tokens, size[1]))
         sources.append(np.tile(source_tokens, size[0]))
-        counts.append(split.ravel() * count)
-    if not counted:
-        empty = np.zeros(0)
-        return TranslationTable.from_entries(
-            empty.astype(np.int64), empty.astype(np.int64), empty, shape=shape
-        )
-    return TranslationTable.from_entries(
-        np.concatenate(targets).astype(np.int64),
-        np.concatenate(sources).astype(np.int64),
-        np.concatenate(counts),
-        shape=shape,
+        shares.append(split.ravel())
+        counts.append(np.full(split.size, count))
+        groups.append(np.repeat(np.arange(num_groups, num_groups + size[0]), size[1]))
+        num_groups += size[0]
+    return _Entries(
+        target=np.concatenate(targets).astype(np.int64),
+        source=np.concatenate(sources).astype(np.int64),
+        shares=np.concatenate(shares),
+        counts=np.concatenate(counts),
+        group=np.concatenate(groups),
     )
+
+
+def _learned_shares(entries: _Entries, num_source: int) -> NDArray[np.float64]:
+    """Returns the posterior of each link, by EM from the assumed shares."""
+    kinds, kind = np.unique(entries.target * num_source + entries.source, return_inverse=True)
+    targets, sources = kinds // num_source, kinds % num_source
+    shares = entries.shares
+    for _ in range(_SPLIT_ROUNDS):
+        counts = np.bincount(kind, weights=shares * entries.counts, minlength=len(kinds))
+        of_target = np.bincount(targets, weights=counts)
+        unigram = of_target[targets] / counts.sum()
+        of_source = np.bincount(sources, weights=counts)[sources]
+        probability = (counts + _SPLIT_SMOOTHING * unigram) / (of_source + _SPLIT_SMOOTHING)
+        posterior = entries.shares * probability[kind]
+        shares = posterior / np.bincount(entries.group, weights=posterior)[entries.group]
+    return shares

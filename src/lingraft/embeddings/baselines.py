@@ -1,21 +1,20 @@
 """Rows that carry nothing over: the controls that belong in every table."""
 
+from collections.abc import Sized
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lingraft.embeddings.matrix import EmbeddingMatrix, Origin
 from lingraft.seeds import derive
-from lingraft.tokenizer.vocabulary import Vocabulary
 
 
-def random_rows(
-    source_rows: NDArray[np.float32], *, target: Vocabulary, seed: int
-) -> EmbeddingMatrix:
+def random_rows(source_rows: NDArray[np.float32], *, target: Sized, seed: int) -> EmbeddingMatrix:
     """Draws every row from a normal with the source rows' mean and deviation in each dimension.
 
     Args:
         source_rows: float32 (V_source, D).
-        target: The new vocabulary.
+        target: The new tokenizer or its vocabulary: only the number of ids is used.
         seed: Of the draw.
 
     Returns:
@@ -28,7 +27,7 @@ def random_rows(
     return EmbeddingMatrix.from_origins(rows, [Origin("random")] * len(target), method="random")
 
 
-def mean_rows(source_rows: NDArray[np.float32], *, target: Vocabulary) -> EmbeddingMatrix:
+def mean_rows(source_rows: NDArray[np.float32], *, target: Sized) -> EmbeddingMatrix:
     """Gives every token the mean of the source rows.
 
     With equal rows in a tied head all logits are equal: right after the swap the model is exactly
@@ -36,7 +35,7 @@ def mean_rows(source_rows: NDArray[np.float32], *, target: Vocabulary) -> Embedd
 
     Args:
         source_rows: float32 (V_source, D).
-        target: The new vocabulary.
+        target: The new tokenizer or its vocabulary: only the number of ids is used.
 
     Returns:
         Rows (V_target, D), rule ``"mean"``.

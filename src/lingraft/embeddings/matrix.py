@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file, save_file
 
 from lingraft.errors import StoreError
-from lingraft.files import read_json, write_bytes, write_json
+from lingraft.files import atomic_path, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,10 @@ class Origin:
 
     Attributes:
         rule: The rule that made it, e.g. ``"table"``; see the method's docstring.
-        source: Ids of source rows; none for ``"random"`` and for ``"mean"``, the mean of all.
-        weights: Their weights; they sum to 1 unless the row was drawn at random.
-        support: Expected number of links behind the row; 0 without parallel text.
+        source: Ids of source rows; none for ``"random"`` and ``"learned"``, and none for
+            ``"mean"``, the mean of all.
+        weights: Their weights; positive and of sum 1, but for the rule ``"combined"``.
+        support: Expected number of links, or of snippets, behind the row; 0 without.
         depth: How many steps of back-off it took; 0 for rows that have evidence of their own.
     """
 
@@ -44,7 +46,7 @@ class EmbeddingMatrix:
         rules: Names of the rules; `rule` indexes them.
         rule: uint8 (V_target,).
         indptr: int64 (V_target + 1), where each row's sources start.
-        source: int32 (num_sources,), source ids, heaviest first within a row.
+        source: int32 (num_sources,), source ids, heaviest (without sign) first within a row.
         weights: float32 (num_sources,).
         support: float32 (V_target,).
         depth: uint8 (V_target,), back-off depth.
@@ -71,10 +73,14 @@ class EmbeddingMatrix:
 
     @property
     def entropy_nats(self) -> NDArray[np.float32]:
-        """Entropy of each row's source weights, (V_target,); 0 for a copy."""
-        weights = self.weights.astype(np.float64)
-        terms = weights * np.log(np.maximum(weights, 1e-30))
+        """Entropy of each row's source weights, (V_target,); 0 for a copy.
+
+        Of their shares without sign, where a method has negative weights.
+        """
+        weights = np.abs(self.weights.astype(np.float64))
         row_of = np.repeat(np.arange(len(self)), np.diff(self.indptr))
+        weights /= np.bincount(row_of, weights=weights, minlength=len(self))[row_of]
+        terms = weights * np.log(np.maximum(weights, 1e-30))
         sums = np.bincount(row_of, weights=terms, minlength=len(self))
         entropy: NDArray[np.float32] = np.abs(sums).astype(np.float32)
         return entropy
@@ -85,7 +91,8 @@ class EmbeddingMatrix:
 
         Tokens that share a row are one token to the model until training parts them.
         """
-        return len(self.rows) - len(np.unique(self.rows, axis=0))
+        digests = {blake2b(row, digest_size=16).digest() for row in self.rows}
+        return len(self.rows) - len(digests)
 
     def coverage(self) -> dict[str, int]:
         """Number of rows made by each rule."""
@@ -130,7 +137,8 @@ class EmbeddingMatrix:
     def save(self, folder: Path) -> None:
         """Writes `rows.safetensors` and `rows.json` into a folder."""
         tensors = {name: getattr(self, name) for name in _ARRAYS}
-        write_bytes(folder / "rows.safetensors", save(tensors))
+        with atomic_path(folder / "rows.safetensors") as path:
+            save_file(tensors, path)
         write_json(folder / "rows.json", {"method": self.method, "rules": list(self.rules)})
 
     @classmethod

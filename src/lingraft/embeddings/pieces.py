@@ -3,7 +3,7 @@
 Gee et al. 2022, "Fast Vocabulary Transfer for Language Model Compression". Needs no pairs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,59 @@ def pieces_origins(source: Tokenizer, target: Tokenizer) -> list[Origin]:
         copied_origin(token, source, target) or _spelt(token, source, target)
         for token in range(len(target.vocabulary))
     ]
+
+
+def backed_off_origins(
+    evidence: Mapping[int, Origin], *, source: Tokenizer, target: Tokenizer
+) -> list[Origin]:
+    """Completes what a method knows of some tokens: the back-off that every method shares.
+
+    In this order: the copy of the same special token, or of the same bytes if these are no
+    letters (digits and punctuation stay one to one); the evidence; the copy of the same bytes;
+    the pieces that spell the token; the mean of all rows.
+
+    Args:
+        evidence: Origins by target token.
+        source: Tokenizer of the source model.
+        target: The new tokenizer.
+
+    Returns:
+        One origin for each target token.
+    """
+    origins = []
+    for token in range(len(target.vocabulary)):
+        copy = copied_origin(token, source, target)
+        if copy is not None and stays_one_to_one(token, copy, target):
+            origins.append(copy)
+        else:
+            origins.append(evidence.get(token) or copy or _spelt(token, source, target))
+    return origins
+
+
+def shared_tokens(source: Tokenizer, target: Tokenizer) -> dict[int, int]:
+    """Returns the source id of every target token, special ones aside, of the same bytes."""
+    copies = (
+        (token, copied_origin(token, source, target)) for token in range(len(target.vocabulary))
+    )
+    return {
+        token: copy.source[0]
+        for token, copy in copies
+        if copy is not None and copy.rule == "copied"
+    }
+
+
+def stays_one_to_one(token: int, copy: Origin, target: Tokenizer) -> bool:
+    """Whether a copy is right whatever the evidence: special tokens, digits, punctuation.
+
+    Parts of a character count as letters: what they translate to is for the evidence to say.
+    """
+    piece = target.vocabulary.pieces[token]
+    if copy.rule == "special" or piece is None:
+        return True
+    try:
+        return not any(character.isalpha() for character in piece.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def copied_origin(token: int, source: Tokenizer, target: Tokenizer) -> Origin | None:

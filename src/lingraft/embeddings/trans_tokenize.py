@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lingraft.alignment.tables import TranslationTable
 from lingraft.embeddings.matrix import EmbeddingMatrix, Origin, mix, weighted_origin
-from lingraft.embeddings.pieces import copied_origin, pieces_origins
+from lingraft.embeddings.pieces import copied_origin, pieces_origins, stays_one_to_one
 from lingraft.errors import InputError
 from lingraft.tokenizer.tokenizer import Tokenizer
 
@@ -57,7 +57,7 @@ def trans_tokenize_rows(
     origins: list[Origin | None] = []
     for token in range(len(target.vocabulary)):
         copy = copied_origin(token, source, target)
-        if copy is not None and (copy.rule == "special" or not _has_letter(token, target)):
+        if copy is not None and stays_one_to_one(token, copy, target):
             origins.append(copy)
         else:
             origins.append(_from_table(token, table, copy, min_share) or copy)
@@ -76,17 +76,6 @@ def _check(table: TranslationTable, source: Tokenizer, target: Tokenizer, min_sh
         )
     if not 0.0 <= min_share <= 1.0:
         raise InputError(expected="a share from 0 to 1", got=str(min_share), where="min_share")
-
-
-def _has_letter(token: int, target: Tokenizer) -> bool:
-    """Parts of a character count as letters: what they translate to is for the table to say."""
-    piece = target.vocabulary.pieces[token]
-    if piece is None:
-        return False
-    try:
-        return any(character.isalpha() for character in piece.decode("utf-8"))
-    except UnicodeDecodeError:
-        return True
 
 
 def _from_table(

@@ -1,32 +1,31 @@
 """The new vocabulary of an adaptation and its rows: tokenizer, word links, embedding matrices."""
 
+import inspect
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from lingraft.alignment import Links, align, token_table
-from lingraft.embeddings import (
-    EmbeddingMatrix,
-    mean_rows,
-    pieces_rows,
-    random_rows,
-    trans_tokenize_rows,
-)
+from lingraft.alignment import align
+from lingraft.alignment.tables import Split
+from lingraft.embeddings import METHODS, EmbeddingMatrix, pieces_rows
 from lingraft.errors import InputError
 from lingraft.languages import Language
-from lingraft.model import load
+from lingraft.model.folders import find_vocabulary
 from lingraft.model.loading import load_tokenizer
-from lingraft.model.vocabulary_swap import input_rows, output_rows
+from lingraft.model.shards import read_matrix
 from lingraft.pipelines.corpora import corpus_documents, corpus_pairs
+from lingraft.pipelines.row_inputs import RowFiles, RowInputs
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer, train_bpe, vocabulary_rule
+from lingraft.training.distilled_rows import learned_rows
 
-VERSION = 1
+VERSION = 2
+# All of `embeddings.METHODS`, and the one that runs the model and may not live beside them.
+ROW_METHODS: dict[str, Callable[..., EmbeddingMatrix]] = {**METHODS, "learned": learned_rows}
+# What is learned from hidden states is a row to read: a head of its own takes another method.
+_HEAD_METHODS: dict[str, Callable[..., EmbeddingMatrix]] = {"learned": pieces_rows}
 
 
 def new_tokenizer(
@@ -60,11 +59,11 @@ def new_tokenizer(
         chosen = train_bpe(documents, vocab_size=vocab_size, like=source)
         rule = vocabulary_rule(vocab_size)
     chosen.save(out)
-    _check_beside_model(out, model)
+    check_beside_model(out, model)
     return {"size": len(chosen), "rule": rule}
 
 
-def _check_beside_model(tokenizer: Path, model: Path) -> None:
+def check_beside_model(tokenizer: Path, model: Path) -> None:
     """Loads the tokenizer as transformers will load it from the adapted model's folder.
 
     For some model types transformers puts its own rules in place of the file's, whatever class
@@ -105,60 +104,73 @@ def vocabulary_rows(
     target_lang: str,
     seed: int,
     out: Path,
+    dictionary: Path | None = None,
+    donor: Path | None = None,
+    split: Split = "learned",
 ) -> dict[str, Any]:
     """Makes the new vocabulary's rows by one transfer method; writes `input/` and `output/`.
 
     Args:
-        method: One of `embeddings.METHODS`.
+        method: One of `ROW_METHODS`.
         model: Folder of the source model.
         tokenizer: Folder of the new tokenizer.
-        corpus: A prepared corpus, for its pairs.
-        links: Folder of their word links, for methods that use pairs.
+        corpus: A prepared corpus, for its text and its pairs.
+        links: Folder of the pairs' word links, for methods that use them.
         source_lang: Code of the source language.
         target_lang: Code of the target language.
-        seed: Of random rows.
+        seed: Of random rows and of the order of learning.
         out: Folder for the matrices. `output/` is there for models with an untied head.
+        dictionary: A TSV of words and translations, for methods that use entries as such.
+        donor: Folder of a model that has the new tokens, for `omp`.
+        split: How the tokens inside linked words are linked, ``"assumed"`` or ``"learned"``.
 
     Returns:
         The rows' coverage and the number of duplicates.
+
+    Raises:
+        InputError: There is no such method, or the method needs an input that is not there.
     """
-    source, target = Tokenizer.load(model), Tokenizer.load(tokenizer)
-    table = None
-    if method == "trans_tokenize":
-        if links is None:
-            raise InputError(
-                expected="pairs or a dictionary for trans_tokenize", got="neither", where="pairs"
-            )
-        table = token_table(
-            Links.load(links / "links.safetensors"),
-            corpus_pairs(corpus, Language.parse(source_lang), Language.parse(target_lang)),
-            source=source,
-            target=target,
+    if method not in ROW_METHODS:
+        raise InputError(
+            expected=f"one of the methods {', '.join(ROW_METHODS)}",
+            got=repr(method),
+            where="method",
         )
-
-    def rows_of(source_rows: NDArray[np.float32], seed: int) -> EmbeddingMatrix:
-        if table is not None:
-            return trans_tokenize_rows(source_rows, table=table, source=source, target=target)
-        if method == "pieces":
-            return pieces_rows(source_rows, source=source, target=target)
-        if method == "random":
-            return random_rows(source_rows, target=target.vocabulary, seed=seed)
-        return mean_rows(source_rows, target=target.vocabulary)
-
-    loaded = load(model, dtype=torch.float32).model
-    head = output_rows(loaded)
+    files = RowFiles(
+        model=model,
+        tokenizer=tokenizer,
+        corpus=corpus,
+        links=links,
+        dictionary=dictionary,
+        donor=donor,
+        source_lang=Language.parse(source_lang),
+        target_lang=Language.parse(target_lang),
+    )
+    inputs = RowInputs(files, split=split)
+    # Only these tensors are read, one after the other: the model may be larger than the memory.
+    stored = find_vocabulary(model)
     # Rows beyond the ids are padding that nothing trained: they belong in no mean.
-    matrix = rows_of(input_rows(loaded).numpy()[: len(source)], seed)
-    matrix.save(out / "input")
-    if head is not None:
-        rows_of(head.numpy()[: len(source)], seed + 1).save(out / "output")
-    return {
-        "by_rule": matrix.coverage(),
-        "by_depth": {str(depth): num for depth, num in matrix.coverage_by_depth().items()},
-        "num_rows": len(matrix),
-        "num_duplicates": matrix.num_duplicates,
-        "num_unknown": matrix.coverage().get("mean", 0) if method != "mean" else len(matrix),
+    num_ids = len(inputs.source)
+    rows = inputs.call(ROW_METHODS[method], read_matrix(stored.input)[:num_ids], seed=seed)
+    rows.save(out / "input")
+    result = {
+        "by_rule": rows.coverage(),
+        "by_depth": {str(depth): num for depth, num in rows.coverage_by_depth().items()},
+        "num_rows": len(rows),
+        "num_duplicates": rows.num_duplicates,
+        "num_unknown": rows.coverage().get("mean", 0) if method != "mean" else len(rows),
     }
+    del rows
+    if stored.output is not None:
+        of_head = _HEAD_METHODS.get(method, ROW_METHODS[method])
+        head = inputs.call(of_head, read_matrix(stored.output)[:num_ids], seed=seed + 1)
+        head.save(out / "output")
+    return result
+
+
+def uses_links(method: str) -> bool:
+    """Whether a row method asks for word links, or for words that are linked."""
+    return not {"table", "word_pairs"}.isdisjoint(inspect.signature(ROW_METHODS[method]).parameters)
 
 
 def load_rows(folder: Path) -> tuple[EmbeddingMatrix, EmbeddingMatrix | None]:

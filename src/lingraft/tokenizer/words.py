@@ -1,5 +1,7 @@
 """Words of a text with their places, for any script, cut on the text and never on token glyphs."""
 
+import unicodedata
+
 import regex
 
 SEGMENTATION = "words-1"  # raise when any text is cut differently: links record it
@@ -52,3 +54,8 @@ def word_spans(text: str) -> list[tuple[int, int]]:
         ["don't", ':', '42', '猫', 'で', 'す']
     """
     return [match.span() for match in _WORD.finditer(text)]
+
+
+def folded(word: str) -> str:
+    """Returns a word composed (NFC) and without case: how words of two texts are compared."""
+    return unicodedata.normalize("NFC", word.casefold())
