@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup demo test lint types unit bench-rows
+.PHONY: setup demo test test-all lint types unit bench-rows bench-alignment bench-transfer
 
 setup: $(READY)
 
@@ -38,3 +38,16 @@ unit: $(READY)
 # Right after the swap, on the rows of docs/log.md: make bench-rows ARGS="nl el eu"
 bench-rows: $(READY)
 	$(BIN)/python benchmarks/rows.py $(ARGS)
+
+# Word aligners against eflomal and others, which the extra `bench` installs.
+bench-alignment: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/alignment.py $(ARGS)
+
+# Also the whole grid of vocabulary surgery, of which `test` takes a sample.
+test-all: $(READY)
+	LINGRAFT_WHOLE_GRID=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -n 2 $(ARGS)
+
+# Transfer methods right after the swap and after 50 kB: make bench-transfer ARGS="nl el eu"
+bench-transfer: $(READY)
+	$(BIN)/python benchmarks/transfer.py $(ARGS)

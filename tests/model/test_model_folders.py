@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    BertConfig,
+    PreTrainedModel,
+)
 
 from lingraft.corpus.records import Document
 from lingraft.errors import InputError, ModelError, StoreError
@@ -296,3 +302,33 @@ def test_packaged_models_that_are_not_there_are_refused(
     with pytest.raises(InputError, match=message):
         load("tiny", dtype=torch.float32)
     shutil.rmtree(tmp_path)
+
+
+def test_encoders_are_loaded_on_demand_alone(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+    )
+    model = AutoModelForMaskedLM.from_config(config).eval()
+    save(model, tokenizer, tmp_path)
+    assert not (tmp_path / "generation_config.json").exists()
+    loaded = load(tmp_path, dtype=torch.float32, masked=True).model
+    assert torch.equal(logits_of(loaded), logits_of(model))
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path, dtype=torch.float32)
+    assert (caught.value.expected, caught.value.got) == (
+        "a causal language model",
+        "BertForMaskedLM",
+    )
+    assert "load(masked=True)" in caught.value.hint
+
+
+def test_causal_models_are_no_encoders(saved: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        load(saved, dtype=torch.float32, masked=True)
+    assert caught.value.expected == "a masked language model"
+    assert caught.value.got == "LlamaForCausalLM"
+    assert caught.value.where == str(saved / "config.json")

@@ -6,14 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    Gemma3TextConfig,
+    PreTrainedModel,
+    RobertaConfig,
+)
 
 from lingraft.corpus.records import Document
-from lingraft.embeddings import EmbeddingMatrix, mean_rows, pieces_rows, random_rows
+from lingraft.embeddings import EmbeddingMatrix, Origin, mean_rows, pieces_rows, random_rows
 from lingraft.errors import InputError, ModelError
 from lingraft.model import CausalScorer, swap_vocabulary
+from lingraft.model.vocabulary_layers import PADDING_BIAS
 from lingraft.model.vocabulary_swap import input_rows, is_tied, output_rows
-from lingraft.tokenizer import Tokenizer
+from lingraft.tokenizer import Tokenizer, train_bpe
 
 MakeModel = Callable[..., PreTrainedModel]
 KINDS = ("llama_tied", "llama_untied", "gpt2", "qwen2")
@@ -194,13 +201,87 @@ def test_output_rows_are_for_untied_heads_alone(
         swap_vocabulary(untied, tokenizer, rows, source_tokenizer=tokenizer)
 
 
-@pytest.mark.parametrize("got", ["a bias", "no head"])
-def test_heads_that_cannot_be_swapped_are_refused(
-    make_model: MakeModel, tokenizer: Tokenizer, got: str, monkeypatch: pytest.MonkeyPatch
+def test_models_without_a_head_are_refused(
+    make_model: MakeModel, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = make_model("llama_untied", len(tokenizer))
     rows = random_rows(input_rows(model).numpy(), target=tokenizer.vocabulary, seed=0)
-    head = torch.nn.Linear(32, len(tokenizer)) if got == "a bias" else None
-    monkeypatch.setattr(model, "get_output_embeddings", lambda: head)
-    with pytest.raises(ModelError, match=f"expected a language model head .*, got {got}"):
+    monkeypatch.setattr(model, "get_output_embeddings", lambda: None)
+    with pytest.raises(ModelError, match="llama: expected a language model head, got no head"):
         swap_vocabulary(model, tokenizer, rows, rows, source_tokenizer=tokenizer)
+
+
+def test_a_bias_is_mixed_as_the_rows_of_the_head(
+    make_model: MakeModel, byte_tokenizer: Tokenizer
+) -> None:
+    model = make_model("llama_untied", 260)
+    bias_V = torch.linspace(-3, 7, 260)
+    model.lm_head.bias = torch.nn.Parameter(bias_V.clone())
+    copies = [Origin("copied", (token,), (1.0,)) for token in range(256)]
+    mixed = [*copies[3:], Origin("mean"), Origin("pieces", (9, 200), (0.75, 0.25)), copies[0]]
+    inputs, outputs = (
+        EmbeddingMatrix.from_origins(np.ones((256, 32)), origins, method="by hand")
+        for origins in (copies, mixed)
+    )
+    tokenizer = byte_tokenizer
+    swapped = swap_vocabulary(
+        model, tokenizer, inputs, outputs, source_tokenizer=tokenizer, pad_to=100
+    )
+    new_V = swapped.lm_head.bias
+    assert new_V.shape == (300,)
+    assert torch.equal(new_V[:253], bias_V[3:256])
+    # The mean of the 256 ids: the four rows behind them are padding.
+    assert new_V[253].item() == pytest.approx(bias_V[:256].mean().item())
+    assert new_V[254].item() == pytest.approx(0.75 * bias_V[9].item() + 0.25 * bias_V[200].item())
+    assert new_V[255] == bias_V[0]
+    assert (new_V[256:] == PADDING_BIAS).all()
+    assert torch.equal(model.lm_head.bias, bias_V)
+
+
+@pytest.mark.parametrize(("pad_to", "num_rows"), [(1, 402), (2, 402), (64, 448), (500, 500)])
+def test_the_matrices_get_a_multiple_of_rows(
+    make_model: MakeModel, tokenizer: Tokenizer, pad_to: int, num_rows: int
+) -> None:
+    model = make_model("llama_untied", len(tokenizer))
+    rows, head = pieces_of(model, tokenizer, tokenizer)
+    padded = swap_vocabulary(
+        model, tokenizer, rows, head, source_tokenizer=tokenizer, pad_to=pad_to
+    )
+    assert input_rows(padded).shape == (num_rows, 32)
+    assert head is not None
+    added = output_rows(padded)
+    assert added is not None
+    expected = torch.from_numpy(head.rows).double().mean(0).float().expand(num_rows - 402, 32)
+    assert torch.equal(added[402:], expected)
+
+
+def test_a_padding_multiple_below_one_is_refused(
+    make_model: MakeModel, tokenizer: Tokenizer
+) -> None:
+    model = make_model("llama_tied", len(tokenizer))
+    rows, _ = pieces_of(model, tokenizer, tokenizer)
+    with pytest.raises(InputError, match=r"^pad_to: expected a multiple of 1 or more, got 0$"):
+        swap_vocabulary(model, tokenizer, rows, source_tokenizer=tokenizer, pad_to=0)
+
+
+def test_positions_that_would_move_are_refused(
+    tokenizer: Tokenizer, documents: list[Document]
+) -> None:
+    first = train_bpe(documents, vocab_size=300, like=tokenizer)
+    assert first.role_id("pad_token") == 1
+    config = RobertaConfig(
+        vocab_size=len(first),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=1,
+    )
+    model = AutoModelForMaskedLM.from_config(config)
+    rows, _ = pieces_of(model, first, tokenizer)
+    with pytest.raises(ModelError) as caught:
+        swap_vocabulary(model, tokenizer, rows, source_tokenizer=first)
+    pad = tokenizer.role_id("pad_token")
+    assert caught.value.expected.startswith("a padding token of id 1, from which")
+    assert (caught.value.got, caught.value.where) == (f"id {pad}", "roberta")

@@ -9,7 +9,7 @@ from lingraft.errors import LingraftError
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
-_TAKES_SEVERAL = frozenset({"--text"})
+_TAKES_SEVERAL = frozenset({"--text", "--keep"})
 _VERBS_WITH_SEVERAL = frozenset({"adapt", "train", "tokenizer"})
 
 

@@ -18,13 +18,19 @@ import platformdirs
 import torch
 import transformers
 from filelock import FileLock
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedModel,
+)
 
 from lingraft.errors import InputError, ModelError
 from lingraft.files import write_text
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 _MAX_OWN_PIECES = 2048
+_MASKED = ("ForMaskedLM", "ForPreTraining")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5")
 _PROBES = (
     "The quick brown fox, 1,234.5 times.",
@@ -73,13 +79,14 @@ class LoadedModel(NamedTuple):
     folder: Path
 
 
-def load(name_or_path: str | Path, *, dtype: torch.dtype) -> LoadedModel:
-    """Loads a causal language model and its tokenizer.
+def load(name_or_path: str | Path, *, dtype: torch.dtype, masked: bool = False) -> LoadedModel:
+    """Loads a causal language model, or on demand a masked one, and its tokenizer.
 
     Args:
         name_or_path: A folder, a packaged model such as ``"smollm2-135m"``, or a hub name.
         dtype: Of the weights in memory. Always said, since transformers would otherwise take
             the file's own and train bfloat16 weights in place.
+        masked: Load an encoder with its masked-language-model head, such as BERT's.
 
     Returns:
         The model, the tokenizer, and the folder they were read from.
@@ -87,11 +94,12 @@ def load(name_or_path: str | Path, *, dtype: torch.dtype) -> LoadedModel:
     Raises:
         InputError: There is no such folder or model.
         ModelError: The folder has pickled weights or code, its weights are damaged or not all
-            there, or its tokenizer is not consistent.
+            there, its head is of the other kind, or its tokenizer is not consistent.
     """
     folder = locate(name_or_path)
     check_folder(folder)
-    model = _load_weights(folder, dtype)
+    _check_head(folder, masked)
+    model = _load_weights(folder, dtype, masked)
     tokenizer = load_tokenizer(folder)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer.vocabulary) > rows:
@@ -153,11 +161,28 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+def _check_head(folder: Path, masked: bool) -> None:
+    """Refuses heads of the other kind: BERT loads as a causal model too, and sees the future."""
+    config = json.loads((folder / "config.json").read_bytes())
+    named = config.get("architectures") or []
+    if masked != any(name.endswith(_MASKED) for name in named):
+        raise ModelError(
+            expected=f"a {'masked' if masked else 'causal'} language model",
+            got=", ".join(named) or "no architecture",
+            where=str(folder / "config.json"),
+            hint=""
+            if masked
+            else "encoders cannot continue a text; only their vocabulary can "
+            "be swapped, from Python, with load(masked=True)",
+        )
+
+
+def _load_weights(folder: Path, dtype: torch.dtype, masked: bool) -> PreTrainedModel:
     """Loads the weights; what is missing transformers would draw at random and go on."""
+    kind = AutoModelForMaskedLM if masked else AutoModelForCausalLM
     try:
         with quiet():
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = kind.from_pretrained(
                 str(folder),
                 dtype=dtype,
                 trust_remote_code=False,
@@ -166,7 +191,7 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
             )
     except Exception as error:  # the library raises what its backends raise
         raise ModelError(
-            expected="a causal language model that transformers loads",
+            expected=f"a {'masked' if masked else 'causal'} language model that transformers loads",
             got=f"{type(error).__name__}: {error}",
             where=str(folder),
             hint="fetch or write the folder again",

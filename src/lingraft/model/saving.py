@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from lingraft.files import write_text
 from lingraft.model.tensors import write_tensors
-from lingraft.model.vocabulary_swap import is_tied
+from lingraft.model.vocabulary_layers import is_tied
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 
@@ -31,9 +31,9 @@ def save(model: PreTrainedModel, tokenizer: Tokenizer, path: Path) -> None:
         (path / stale).unlink(missing_ok=True)
     write_tensors(path / "model.safetensors", _tensors(model), metadata={"format": "pt"})
     tokenizer.save(path)
-    if model.generation_config is not None:
-        generation = model.generation_config.to_json_string(use_diff=True)
-        write_text(path / "generation_config.json", generation)
+    settings = getattr(model, "generation_config", None)  # masked language models have none
+    if settings is not None:
+        write_text(path / "generation_config.json", settings.to_json_string(use_diff=True))
     config = copy.deepcopy(model.config)
     config.architectures = [type(model).__name__]
     config.tie_word_embeddings = is_tied(model)

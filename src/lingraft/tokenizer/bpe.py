@@ -15,6 +15,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from lingraft.corpus.records import Document
 from lingraft.errors import InputError
+from lingraft.tokenizer.bpe_rules import with_ids_of
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.tokenizer.vocabulary import byte_alphabet
 
@@ -123,25 +124,9 @@ def _dressed(backend: tokenizers.Tokenizer, like: Tokenizer | None) -> Tokenizer
     content["added_tokens"] = [
         {**entry, "id": backend.token_to_id(entry["content"])} for entry in _added_entries(like)
     ]
-    content["post_processor"] = _with_ids_of(like.to_json()["post_processor"], backend)
+    content["post_processor"] = with_ids_of(like.to_json()["post_processor"], backend.token_to_id)
     rebuilt = tokenizers.Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
     # Cleaning up spaces would make transformers lose some that byte-level tokens spell.
     return replace(
         like, backend=rebuilt, settings={**like.settings, "clean_up_tokenization_spaces": False}
     )
-
-
-def _with_ids_of(part: Any, backend: tokenizers.Tokenizer) -> Any:
-    """Rewrites the ids inside a post-processor: a copy would put the old vocabulary's ids in."""
-    if isinstance(part, list):
-        return [_with_ids_of(item, backend) for item in part]
-    if not isinstance(part, dict):
-        return part
-    if {"id", "ids", "tokens"} <= part.keys():
-        return {**part, "ids": [backend.token_to_id(token) for token in part["tokens"]]}
-    if part.get("type") in ("BertProcessing", "RobertaProcessing"):
-        pairs = {
-            name: [part[name][0], backend.token_to_id(part[name][0])] for name in ("sep", "cls")
-        }
-        return {**part, **pairs}
-    return {key: _with_ids_of(value, backend) for key, value in part.items()}

@@ -65,7 +65,7 @@ class Vocabulary:
     def from_backend(cls, backend: tokenizers.Tokenizer) -> "Vocabulary":
         """Reads the bytes of every token out of a tokenizer's own rules."""
         content: dict[str, Any] = json.loads(backend.to_str())
-        spelling = _spelling(content)
+        spelling = spelling_of(content)
         added = {entry["id"]: entry for entry in content["added_tokens"]}
         tokens = backend.get_vocab(with_added_tokens=True)
         pieces: list[bytes | None] = [None] * (max(tokens.values(), default=-1) + 1)
@@ -120,8 +120,11 @@ _SPELLINGS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-def _spelling(content: dict[str, Any]) -> str:
-    """Decides by the file's own parts, since class names in configurations are unreliable."""
+def spelling_of(content: dict[str, Any]) -> str:
+    """Names how a `tokenizer.json` spells bytes: a key of the four kinds above.
+
+    It decides by the file's own parts, since class names in configurations are unreliable.
+    """
     parts = {
         step["type"]
         for key in ("normalizer", "pre_tokenizer", "decoder")
