@@ -6,6 +6,7 @@ from lingraft.cli import (
     adapt,
     align,
     demo,
+    export,
     graft,
     measure,
     plan,
@@ -28,6 +29,7 @@ app.command("demo")(demo.demo)
 app.command("adapt")(adapt.adapt)
 app.command("align")(align.align)
 app.command("graft")(graft.graft)
+app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("measure")(measure.measure)
 app.command("plan")(plan.plan)

@@ -1,8 +1,18 @@
-"""Models: loading without running anything, swapping vocabularies, scoring, saving."""
+"""Models: loading without running anything, vocabulary surgery, scoring, saving."""
 
 from lingraft.model.loading import PACKAGED, LoadedModel, load
 from lingraft.model.saving import save
 from lingraft.model.scoring import CausalScorer
+from lingraft.model.vocabulary_resizing import extend_vocabulary, prune_vocabulary
 from lingraft.model.vocabulary_swap import swap_vocabulary
 
-__all__ = ["PACKAGED", "CausalScorer", "LoadedModel", "load", "save", "swap_vocabulary"]
+__all__ = [
+    "PACKAGED",
+    "CausalScorer",
+    "LoadedModel",
+    "extend_vocabulary",
+    "load",
+    "prune_vocabulary",
+    "save",
+    "swap_vocabulary",
+]

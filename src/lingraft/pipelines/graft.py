@@ -1,27 +1,35 @@
-"""A vocabulary swap without training, and the account of single rows."""
+"""A vocabulary swap without training, from folder to folder, and the account of single rows.
+
+The folder is the artifact: only the rows are kept in the store, and the weights go from the
+source's files into the output's without a third copy of them on the disk.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lingraft.errors import InputError
 from lingraft.files import write_json
 from lingraft.languages import Language
-from lingraft.model import load, save, swap_vocabulary
+from lingraft.model.folders import graft_folder
 from lingraft.model.loading import check_folder, load_tokenizer, locate
-from lingraft.pipelines.adapt import STATE, check_out, pair_files, publish
+from lingraft.pipelines.adapt import STATE, check_out, pair_files
 from lingraft.pipelines.corpora import read_all_pairs, write_pairs
+from lingraft.pipelines.vocabularies import (
+    ROW_METHODS,
+    check_beside_model,
+    load_rows,
+    uses_links,
+    vocabulary_rows,
+    word_links,
+)
 from lingraft.pipelines.vocabularies import explain as explain_row
-from lingraft.pipelines.vocabularies import load_rows, vocabulary_rows, word_links
 from lingraft.runtime import Runtime
 from lingraft.study import File, Plan, Progress, Store, job, run
 from lingraft.tokenizer import Tokenizer
 
 VERSION = 1
-METHODS = ("trans_tokenize", "pieces", "mean", "random")
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,9 @@ def graft(
 ) -> Graft:
     """Swaps a model's vocabulary and writes the result, without training.
 
+    Weights are copied file by file in their own dtype, so that a model may be larger than the
+    memory; see `model.folders.graft_folder`.
+
     Args:
         model: A model folder, a packaged model or a hub name.
         tokenizer: Folder of the new tokenizer.
@@ -65,18 +76,25 @@ def graft(
         progress: Where to report to.
 
     Raises:
-        InputError: No such method or token, or the method lacks pairs.
+        InputError: No such method or token, the method lacks pairs, or `out` is the model.
+        ModelError: The folder is unsafe, damaged, quantised, or its head has a bias.
+        StoreError: `out` is not ours, or the disk is full.
     """
     check_out(out)
     bilingual = bool(pairs) or dictionary is not None
     method = method or ("trans_tokenize" if bilingual else "pieces")
-    if method not in METHODS:
+    if method not in ROW_METHODS:
         raise InputError(
-            expected=f"one of the methods {', '.join(METHODS)}", got=repr(method), where="method"
+            expected=f"one of the methods {', '.join(ROW_METHODS)}",
+            got=repr(method),
+            where="method",
         )
     folder = locate(model)
+    if out.resolve() == folder.resolve():
+        raise InputError(expected="another folder than the model's", got=str(out), where="out")
     check_folder(folder)
     load_tokenizer(folder)
+    check_beside_model(tokenizer, folder)  # now, since it costs nothing yet
     languages: dict[str, Any] = {
         "source_lang": str(Language.parse(source_lang)),
         "target_lang": str(Language.parse(to)),
@@ -97,20 +115,21 @@ def graft(
         tokenizer=File(tokenizer),
         corpus=corpus,
         # Other methods use no pairs: aligning for them would be work for nothing.
-        links=links if bilingual and method == "trans_tokenize" else None,
+        links=links if bilingual and uses_links(method) else None,
+        dictionary=None if dictionary is None else File(dictionary),
         seed=seed,
         **languages,
     )
-    grafted = job(swap, name="grafted", model=File(folder), tokenizer=File(tokenizer), rows=rows)
     done = run(
-        Plan({"rows": rows, "grafted": grafted}, name="graft"),
+        Plan({"rows": rows}, name="graft"),
         store=Store(out / STATE / "store"),
         runtime=runtime or Runtime(),
         progress=progress,
     )
-    publish(done["grafted"].path / "model", out)
-    write_json(out / STATE / "coverage.json", done["rows"].result)
     source, target = Tokenizer.load(folder), Tokenizer.load(tokenizer)
+    matrix, head = load_rows(done["rows"].path)
+    graft_folder(folder, target, matrix, head, source_tokenizer=source, out=out)
+    write_json(out / STATE / "coverage.json", done["rows"].result)
     explained = [
         explain_row(token, rows=done["rows"].path, source=source, target=target)
         for token in explain
@@ -131,14 +150,3 @@ def prepare_pairs(
     bilingual = read_all_pairs(pairs, dictionary, source, target)
     write_pairs(out / "pairs.jsonl", bilingual)
     return {"num_pairs": len(bilingual), "num_rejected": len(bilingual.rejected)}
-
-
-def swap(*, model: Path, tokenizer: Path, rows: Path, out: Path) -> dict[str, Any]:
-    """Writes the model with the new vocabulary into `model/`."""
-    loaded = load(model, dtype=torch.float32)
-    target = Tokenizer.load(tokenizer)
-    matrix, head = load_rows(rows)
-    grafted = swap_vocabulary(loaded.model, target, matrix, head, source_tokenizer=loaded.tokenizer)
-    save(grafted, target, out / "model")
-    load_tokenizer(out / "model")  # transformers replaces the rules of some model types
-    return {"vocab_size": len(target.vocabulary)}
