@@ -34,7 +34,7 @@ GOLD = {
     "en-ja": "en-ja.kftt.gold.jsonl.xz",
 }
 OURS = ("ibm1", "diagonal", "hmm")
-RIVALS = ("eflomal", "systran-align")
+RIVALS = ("eflomal", "systran-align", "thot-fast-align", "thot-eflomal")
 COMBINED = (grow_diag_final_and, intersection, union)
 NUM_RUNS = 3
 

@@ -2,16 +2,17 @@
 
     python benchmarks/rival_aligners.py eflomal SOURCE TARGET FORWARD BACKWARD
 
-writes one Pharaoh file for each direction, source word first. systran-align and thot give links
-that they have symmetrized themselves; both files are the same then.
+writes one Pharaoh file for each direction, source word first. systran-align gives links that it
+has symmetrized itself; both files are the same then.
 """
 
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-BATCH = 1000
+THOT_ITERATIONS = 5  # fast_align's default
 
 
 def eflomal(source: Path, target: Path, forward: Path, backward: Path) -> None:
@@ -50,6 +51,47 @@ def systran_align(source: Path, target: Path, forward: Path, backward: Path) -> 
     backward.write_text(links)
 
 
+def thot_fast_align(source: Path, target: Path, forward: Path, backward: Path) -> None:
+    """fast_align's model in the C++ library behind sil-thot, five iterations."""
+    from thot.alignment import FastAlignModel
+
+    _thot(FastAlignModel, source, target, forward, backward)
+
+
+def thot_eflomal(source: Path, target: Path, forward: Path, backward: Path) -> None:
+    """The Eflomal model of sil-thot with its own schedule."""
+    from thot.alignment import EflomalAlignmentModel
+
+    _thot(EflomalAlignmentModel, source, target, forward, backward)
+
+
+def _thot(
+    make: Callable[[], Any], source: Path, target: Path, forward: Path, backward: Path
+) -> None:
+    """Trains both directions; each writes its own links, to be symmetrized by the caller."""
+    sides = _sentences(source), _sentences(target)
+    for reverse, out in ((False, forward), (True, backward)):
+        given, made = reversed(sides) if reverse else sides
+        model = make()
+        for a, b in zip(given, made, strict=True):
+            model.add_sentence_pair(a, b)
+        model.start_training()
+        for _ in range(getattr(model, "scheduled_iterations", None) or THOT_ITERATIONS):
+            model.train()
+        model.end_training()
+        lines = []
+        for a, b in zip(given, made, strict=True):
+            _, matrix = model.get_best_alignment(a, b)
+            links = (
+                (j, i) if reverse else (i, j)
+                for i in range(len(a))
+                for j in range(len(b))
+                if matrix[i, j]
+            )
+            lines.append(" ".join(f"{i}-{j}" for i, j in sorted(links)) + "\n")
+        out.write_text("".join(lines))
+
+
 def _sentences(path: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
@@ -57,6 +99,8 @@ def _sentences(path: Path) -> list[list[str]]:
 RIVALS: dict[str, Callable[[Path, Path, Path, Path], None]] = {
     "eflomal": eflomal,
     "systran-align": systran_align,
+    "thot-fast-align": thot_fast_align,
+    "thot-eflomal": thot_eflomal,
 }
 
 if __name__ == "__main__":

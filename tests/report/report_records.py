@@ -171,6 +171,7 @@ def _arm(arm, label, before, biased, after):
         "learning_rate": 0.0003,
         "before": make_score(before, start="<|im_start|>", window=512, bias="none"),
         "before_biased": biased and make_score(biased, bias="unigram"),
+        "before_calibrated": biased and make_score(biased + 0.02, bias="none"),
         "after_bytes": make_score(after, start="<|im_start|>", window=512, bias="none"),
         "after_seconds": make_score(after - 0.011, num_documents=30, num_bytes=5711),
         "num_steps": 25,

@@ -213,7 +213,7 @@ def test_the_difference_of_the_two_readings_is_the_vocabulary_loss(source):
 
 def test_every_score_shows_its_signature(source):
     page = Page(source)
-    assert "24 scores: sums and signatures" in page.text
+    assert "27 scores: sums and signatures" in page.text
     assert "table › trans_tokenize › after_bytes" in page.text
     assert page.text.count("77aa01d9c3be") == 4
 

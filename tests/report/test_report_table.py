@@ -43,7 +43,8 @@ def test_figures_carry_interval_bias_and_marks():
         "1.110 (1.080–1.140)",
     ]
     assert table[GRAFT][1:] == [
-        "1.183 (1.153–1.213); with unigram bias 1.051 (1.021–1.081) ↓a",
+        "1.183 (1.153–1.213); with unigram bias 1.051 (1.021–1.081) ↓a; "
+        "calibrated rows 1.071 (1.041–1.101)",
         "0.902 (0.872–0.932) ↓a",
         "0.891 (0.861–0.921)",
     ]

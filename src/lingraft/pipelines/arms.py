@@ -18,7 +18,7 @@ from lingraft.files import read_json, write_json
 from lingraft.languages import Language
 from lingraft.measurement import Score, bits_per_byte
 from lingraft.model import CausalScorer, load, save, swap_vocabulary
-from lingraft.model.unigram_bias import fit_unigram_bias
+from lingraft.model.calibration import Calibration, calibrate, fit_calibration
 from lingraft.pipelines.corpora import corpus_documents
 from lingraft.pipelines.settings import ArmSettings
 from lingraft.pipelines.vocabularies import load_rows
@@ -28,8 +28,9 @@ from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, TrainingRun, continue_pretraining
 from lingraft.units import Budget
 
-VERSION = 1
+VERSION = 2
 CHECKPOINT_SECONDS = 240.0
+CALIBRATION = "calibration.safetensors"
 
 
 class _Arm(NamedTuple):
@@ -51,8 +52,9 @@ def choose_settings(
 ) -> dict[str, Any]:
     """Chooses an arm's start token and learning rate on the valid split.
 
-    The start token is the one with the fewest bits per byte before training; each learning rate
-    then has a trial on the first `trial_bytes` of the training text, with the whole schedule.
+    The start token is the one with the fewest bits per byte before training. Then the calibration
+    of the rows is fitted, and each learning rate has a trial on the first `trial_bytes` of the
+    training text, with the whole schedule.
 
     Args:
         model: Folder of the source model.
@@ -61,7 +63,7 @@ def choose_settings(
         corpus: A prepared corpus.
         target_lang: Code of the target language.
         settings: The list to choose from.
-        out: Folder for `choice.json`.
+        out: Folder for `choice.json` and `calibration.safetensors`.
         runtime: Threads and device.
         progress: Where to report to.
 
@@ -75,11 +77,24 @@ def choose_settings(
     arm = _build(model, tokenizer, rows)
     starts = {start: _value(arm, valid, start) for start in start_candidates(arm.tokenizer)}
     start = min(starts, key=lambda token: (starts[token], token))
+    calibration = None
+    if settings.calibrated:
+        rows_to_fit = corpus_documents(corpus, "valid", lang).records
+        calibration = fit_calibration(
+            arm.model,
+            arm.tokenizer,
+            train=train,
+            valid=rows_to_fit[: settings.num_calibration_rows],
+            start_token=start,
+        )
+        calibration.save(out / CALIBRATION)
     rates: dict[float, float] = {}
     if len(settings.learning_rates) > 1:
         budget = Budget(num_bytes=max(settings.trial_bytes, settings.batch_bytes))
         for rate in settings.learning_rates:
             trial = _build(model, tokenizer, rows)
+            if calibration is not None:
+                calibrate(trial.model, calibration)
             progress.start(f"trial at {rate:g}", 1.0, "share")
             _train(trial, train, settings, budget, start, rate, runtime, progress)
             rates[rate] = _value(trial, valid, start)
@@ -89,6 +104,7 @@ def choose_settings(
         "start_token": start,
         "start_token_text": arm.tokenizer.vocabulary.describe(start),
         "learning_rate": min(rates, key=lambda rate: (rates[rate], rate)),
+        "calibration_strength": calibration.strength if calibration else None,
         "start_tokens_bits_per_byte": {
             arm.tokenizer.vocabulary.describe(token): value for token, value in starts.items()
         },
@@ -124,7 +140,8 @@ def run_arm(
         target_lang: Code of the target language.
         settings: Budget and the like.
         keep_model: Whether to write the trained model into `model/`.
-        fit_bias: Whether to measure also with one fitted unigram output bias before training.
+        fit_bias: Whether to measure also with the unigram output bias that the calibration writes
+            into the rows.
         out: Folder for `scores.json` and the model.
         runtime: Threads and device.
         progress: Where to report to.
@@ -139,10 +156,19 @@ def run_arm(
     chosen = read_json(choice / "choice.json")
     start, rate = int(chosen["start_token"]), float(chosen["learning_rate"])
     arm = _build(model, tokenizer, rows)
+    calibration = Calibration.load(choice / CALIBRATION) if settings.calibrated else None
     before_path = out / "before.json"
-    if not before_path.exists():  # a resumed run has measured this already
+    measured = before_path.exists()  # a resumed run has measured this already
+    scores = {}
+    if not measured:
         progress.note("measuring before training")
-        write_json(before_path, _before(arm, corpus, lang, test, start, settings, fit_bias))
+        scores = _before(arm, test, start, calibration if fit_bias else None)
+    if calibration is not None:
+        calibrate(arm.model, calibration)
+    if not measured:
+        if calibration is not None:
+            scores["before_calibrated"] = _score(arm, test, start).to_record()
+        write_json(before_path, scores)
     curve_rows = test[: settings.num_curve_rows]
     progress.start("training", 1.0, "share")
     run = _train(
@@ -222,21 +248,11 @@ def start_candidates(tokenizer: Tokenizer) -> list[int]:
 
 
 def _before(
-    arm: _Arm,
-    corpus: Path,
-    lang: Language,
-    test: Sequence[Document],
-    start: int,
-    settings: ArmSettings,
-    fit_bias: bool,
+    arm: _Arm, test: Sequence[Document], start: int, calibration: Calibration | None
 ) -> dict[str, Any]:
     scores = {"before": _score(arm, test, start).to_record()}
-    if fit_bias:
-        train = corpus_documents(corpus, "train", lang).records
-        valid = corpus_documents(corpus, "valid", lang).records[: settings.num_choice_rows]
-        bias_V = fit_unigram_bias(
-            arm.model, arm.tokenizer, train=train, valid=valid, start_token=start
-        )
+    if calibration is not None:
+        bias_V = calibration.bias
         biased = CausalScorer(arm.model, arm.tokenizer, start_token=start, bias_V=bias_V)
         scores["before_biased"] = bits_per_byte(biased, test).to_record()
     return scores

@@ -121,6 +121,12 @@ def verdicts(
             unigram["b"],
         ),
         (
+            "Before training, with these frequencies written into its rows, the graft beats "
+            "unigram counts of all target text seen",
+            graft["before_calibrated"],
+            unigram["b"],
+        ),
+        (
             "After training, the graft beats trigram counts of the bytes it was trained on (a)",
             graft["after_bytes"],
             trigram["a"],
@@ -187,6 +193,7 @@ def _row(arm: str, artifact: Artifact, artifacts: Mapping[str, Artifact]) -> dic
         "learning_rate": choice.result["learning_rate"] if choice and trained else None,
         "before": scores["before"],
         "before_biased": scores.get("before_biased"),
+        "before_calibrated": scores.get("before_calibrated"),
         "after_bytes": scores.get("after"),
         "after_seconds": None,
         "num_steps": artifact.result.get("num_steps", 0),

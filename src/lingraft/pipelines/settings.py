@@ -24,6 +24,9 @@ class ArmSettings:
         trial_bytes: Text of each trial of a learning rate, at most.
         window_tokens: Longest context in training.
         num_choice_rows: Valid rows on which start token and learning rate are chosen.
+        num_calibration_rows: Valid rows on which the rows' calibration is fitted.
+        calibrated: Whether rows get the text's token frequencies before training
+            (`model.calibration`); every arm alike.
         num_curve_rows: Held-out rows on which the curve is measured.
         num_evaluations: Points of the curve.
         seed: Of the order of the text and of random rows.
@@ -36,6 +39,8 @@ class ArmSettings:
     trial_bytes: int
     window_tokens: int = 256
     num_choice_rows: int = 8
+    num_calibration_rows: int = 24
+    calibrated: bool = True
     num_curve_rows: int = 12
     num_evaluations: int = 5
     seed: int = 0

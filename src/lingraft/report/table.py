@@ -1,7 +1,7 @@
 """The table of an adaptation, built once for the page, the model card and the terminal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lingraft.report.formatting import NO_VALUE, figure, interval, one_line
@@ -10,6 +10,7 @@ from lingraft.units import format_bytes
 
 FLOORS = ("a", "b")
 _COLUMNS = ("before", "after_bytes", "after_seconds")
+_CHANGES = {"before_biased": "with unigram bias", "before_calibrated": "calibrated rows"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Cell:
         below: The floors, ``"a"`` and ``"b"``, that the value lies under.
         reason: Why there is a dash.
         remark: What sets this figure apart from those beside it.
-        biased: The same measurement with a fitted unigram bias, where it was made.
+        also: The same measurement of the model with a change, by what was changed.
     """
 
     figure: str = ""
@@ -30,7 +31,7 @@ class Cell:
     below: tuple[str, ...] = ()
     reason: str = ""
     remark: str = ""
-    biased: "Cell | None" = None
+    also: "tuple[tuple[str, Cell], ...]" = ()
 
     @property
     def text(self) -> str:
@@ -38,7 +39,7 @@ class Cell:
         parts = [self.figure, f"({self.interval})" if self.interval else ""]
         parts += [f"↓{name}" for name in self.below]
         own = " ".join(part for part in parts if part)
-        return f"{own}; with unigram bias {self.biased.text}" if self.biased else own
+        return "; ".join([own, *(f"{change} {cell.text}" for change, cell in self.also)])
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Table:
         found: dict[tuple[str, str], list[str]] = {}
         for row in self.rows:
             for header, cell in zip(self.headers[1:], row.cells, strict=True):
-                biased = cell.biased or Cell()
-                for note in sorted({cell.reason, cell.remark, biased.reason, biased.remark} - {""}):
+                cells = (cell, *(other for _, other in cell.also))
+                for note in sorted({text for c in cells for text in (c.reason, c.remark)} - {""}):
                     found.setdefault((header, note), []).append(row.label)
         num_arms = sum(not row.is_floor for row in self.rows)
         lines = []
@@ -108,9 +109,12 @@ def build_table(record: Mapping[str, Any]) -> Table:
 
 def _arm_row(record: Mapping[str, Any], arm: Mapping[str, Any], *, is_graft: bool) -> Row:
     cells = [_measured(record, arm[column]) for column in _COLUMNS]
-    if arm["before_biased"] is not None:
-        biased = _measured(record, arm["before_biased"])
-        cells[0] = Cell(**{**vars(cells[0]), "biased": biased})
+    also = tuple(
+        (change, _measured(record, arm[key]))
+        for key, change in _CHANGES.items()
+        if arm[key] is not None
+    )
+    cells[0] = replace(cells[0], also=also)
     return Row(label=one_line(arm["label"]), cells=tuple(cells), is_graft=is_graft)
 
 
