@@ -53,7 +53,7 @@ def choose_settings(
     """Chooses an arm's start token and learning rate on the valid split.
 
     The start token is the one with the fewest bits per byte before training. Then the calibration
-    of the rows is fitted, and each learning rate has a trial on the first `trial_bytes` of the
+    of rows that were carried over is fitted, and each learning rate has a trial on the first `trial_bytes` of the
     training text, with the whole schedule.
 
     Args:
@@ -78,7 +78,7 @@ def choose_settings(
     starts = {start: _value(arm, valid, start) for start in start_candidates(arm.tokenizer)}
     start = min(starts, key=lambda token: (starts[token], token))
     calibration = None
-    if settings.calibrated:
+    if settings.calibrated and rows is not None:
         rows_to_fit = corpus_documents(corpus, "valid", lang).records
         calibration = fit_calibration(
             arm.model,
@@ -141,7 +141,7 @@ def run_arm(
         settings: Budget and the like.
         keep_model: Whether to write the trained model into `model/`.
         fit_bias: Whether to measure also with the unigram output bias that the calibration writes
-            into the rows.
+            into the rows, and with the calibrated rows, before training.
         out: Folder for `scores.json` and the model.
         runtime: Threads and device.
         progress: Where to report to.
@@ -156,7 +156,8 @@ def run_arm(
     chosen = read_json(choice / "choice.json")
     start, rate = int(chosen["start_token"]), float(chosen["learning_rate"])
     arm = _build(model, tokenizer, rows)
-    calibration = Calibration.load(choice / CALIBRATION) if settings.calibrated else None
+    calibrated = settings.calibrated and rows is not None
+    calibration = Calibration.load(choice / CALIBRATION) if calibrated else None
     before_path = out / "before.json"
     measured = before_path.exists()  # a resumed run has measured this already
     scores = {}
@@ -166,7 +167,7 @@ def run_arm(
     if calibration is not None:
         calibrate(arm.model, calibration)
     if not measured:
-        if calibration is not None:
+        if calibration is not None and fit_bias:
             scores["before_calibrated"] = _score(arm, test, start).to_record()
         write_json(before_path, scores)
     curve_rows = test[: settings.num_curve_rows]

@@ -25,8 +25,8 @@ class ArmSettings:
         window_tokens: Longest context in training.
         num_choice_rows: Valid rows on which start token and learning rate are chosen.
         num_calibration_rows: Valid rows on which the rows' calibration is fitted.
-        calibrated: Whether rows get the text's token frequencies before training
-            (`model.calibration`); every arm alike.
+        calibrated: Whether the rows of a new vocabulary, whatever method made them, get the text's
+            token frequencies before training (`model.calibration`).
         num_curve_rows: Held-out rows on which the curve is measured.
         num_evaluations: Points of the curve.
         seed: Of the order of the text and of random rows.
@@ -50,7 +50,7 @@ def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
     """Returns settings that suit a budget: batches grow with it, from 2 kB to 16 kB.
 
     A run of fewer than some 25 steps is all warm-up and decay; one of thousands of tiny steps
-    wastes the machine. A trial takes up to ten steps and at most half of the run: after three,
+    wastes the machine. A trial takes up to ten steps and at most two fifths of the run: after three,
     random rows have not shown yet that they want the larger rate.
     """
     num_bytes = budget.num_bytes or 10**6
@@ -61,6 +61,6 @@ def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
         batch_bytes=batch_bytes,
         learning_rates=LEARNING_RATES[1:] if short else LEARNING_RATES,
         stages=(Stage("all", 1.0),),
-        trial_bytes=min(num_bytes // 2, TRIAL_STEPS * batch_bytes),
+        trial_bytes=min(num_bytes * 2 // 5, TRIAL_STEPS * batch_bytes),
         seed=seed,
     )

@@ -1,7 +1,6 @@
 """Continued pretraining of a model as it is, from files to a folder."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +49,7 @@ def train(
     check_folder(folder)
     load_tokenizer(folder)
     lang = str(Language.parse(to))
-    # The model speaks the language or was calibrated before: its rows are its own to change.
-    settings = replace(default_settings(budget, seed=seed), calibrated=False)
+    settings = default_settings(budget, seed=seed)
     corpus = job(
         prepare_corpus,
         name="corpus",
