@@ -53,8 +53,8 @@ def choose_settings(
     """Chooses an arm's start token and learning rate on the valid split.
 
     The start token is the one with the fewest bits per byte before training. Then the calibration
-    of rows that were carried over is fitted, and each learning rate has a trial on the first `trial_bytes` of the
-    training text, with the whole schedule.
+    of rows that were carried over is fitted, and each learning rate has a trial on the first
+    `trial_bytes` of the training text, with the whole schedule.
 
     Args:
         model: Folder of the source model.

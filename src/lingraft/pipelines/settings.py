@@ -50,8 +50,8 @@ def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
     """Returns settings that suit a budget: batches grow with it, from 2 kB to 16 kB.
 
     A run of fewer than some 25 steps is all warm-up and decay; one of thousands of tiny steps
-    wastes the machine. A trial takes up to ten steps and at most two fifths of the run: after three,
-    random rows have not shown yet that they want the larger rate.
+    wastes the machine. A trial takes up to ten steps and at most two fifths of the run: fewer
+    steps do not show which rate is the better.
     """
     num_bytes = budget.num_bytes or 10**6
     batch_bytes = max(min(2_000, num_bytes), min(16_000, num_bytes // 250))
