@@ -66,7 +66,7 @@ def plan(
         vocab_size=VOCAB_SIZE if text is None and scale != "tiny" else None,
         controls=scale == "paper" if controls is None else controls,
         num_held_out=5 if scale == "tiny" else 100,
-        num_general_rows=3 if scale == "tiny" else 60,
+        num_general_rows=3 if scale == "tiny" else 40,
     )
 
 

@@ -14,7 +14,7 @@ from lingraft.units import Budget
 
 MODEL = "smollm2-135m"
 VOCAB_SIZE = 8_000
-BUDGET_BYTES = 20_000
+BUDGET_BYTES = 18_000
 
 
 def demo_inputs(to: str | Language) -> AdaptationInputs:

@@ -60,7 +60,7 @@ def adaptation_plan(
     aligner: str = "hmm",
     controls: bool = True,
     num_held_out: int = 100,
-    num_general_rows: int = 60,
+    num_general_rows: int = 40,
     normalization: Sequence[str] = (),
 ) -> Plan:
     """Returns the jobs of an adaptation, without running any.

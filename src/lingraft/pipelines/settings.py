@@ -39,10 +39,10 @@ class ArmSettings:
     trial_bytes: int
     window_tokens: int = 256
     num_choice_rows: int = 8
-    num_calibration_rows: int = 24
+    num_calibration_rows: int = 16
     calibrated: bool = True
-    num_curve_rows: int = 12
-    num_evaluations: int = 5
+    num_curve_rows: int = 8
+    num_evaluations: int = 4
     seed: int = 0
 
 
@@ -50,7 +50,7 @@ def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
     """Returns settings that suit a budget: batches grow with it, from 2 kB to 16 kB.
 
     A run of fewer than some 25 steps is all warm-up and decay; one of thousands of tiny steps
-    wastes the machine. A trial takes up to ten steps and at most two fifths of the run: fewer
+    wastes the machine. A trial takes up to ten steps and at most half of the run: fewer
     steps do not show which rate is the better.
     """
     num_bytes = budget.num_bytes or 10**6
@@ -61,6 +61,6 @@ def default_settings(budget: Budget, *, seed: int = 0) -> ArmSettings:
         batch_bytes=batch_bytes,
         learning_rates=LEARNING_RATES[1:] if short else LEARNING_RATES,
         stages=(Stage("all", 1.0),),
-        trial_bytes=min(num_bytes * 2 // 5, TRIAL_STEPS * batch_bytes),
+        trial_bytes=min(num_bytes // 2, TRIAL_STEPS * batch_bytes),
         seed=seed,
     )
