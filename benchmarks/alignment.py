@@ -13,7 +13,6 @@ import json
 import lzma
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -225,5 +224,4 @@ def _renamed(text: str, rare: set[str], name: str) -> str:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     main()

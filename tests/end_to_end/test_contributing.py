@@ -1,10 +1,8 @@
-"""The two recipes of CONTRIBUTING for a new method, followed with a dummy one."""
+"""CONTRIBUTING's recipe for a new aligner, followed with a dummy one."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from lingraft import alignment
 from lingraft.alignment import align
@@ -12,8 +10,6 @@ from lingraft.alignment.aligners import ibm1
 from lingraft.alignment.expectation import Corpus, Parameters
 from lingraft.cli import main
 from lingraft.corpus import Pair
-from lingraft.embeddings import EmbeddingMatrix, Origin
-from lingraft.tokenizer import Tokenizer
 
 
 def diligent(corpus: Corpus) -> Parameters:
@@ -22,12 +18,6 @@ def diligent(corpus: Corpus) -> Parameters:
     counts, _ = corpus.expected_counts(parameters, agreeing=False)
     corpus.maximize(parameters, counts)
     return parameters
-
-
-def zero_rows(source_rows: NDArray[np.float32], *, target: Tokenizer) -> EmbeddingMatrix:
-    """A dummy transfer method."""
-    rows = np.zeros((len(target), source_rows.shape[1]), dtype=np.float32)
-    return EmbeddingMatrix.from_origins(rows, [Origin("zero")] * len(target), method="zero")
 
 
 def test_an_aligner_is_a_function_and_a_line(

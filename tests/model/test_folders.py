@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXConfig, Pre
 from lingraft.embeddings import EmbeddingMatrix, random_rows
 from lingraft.errors import InputError, ModelError, StoreError
 from lingraft.model import save, swap_vocabulary
-from lingraft.model.folders import find_vocabulary, graft_folder, read_rows, read_skeleton
+from lingraft.model.folders import find_vocabulary, graft_folder, read_skeleton
 from lingraft.model.shards import (
     INDEX,
     SINGLE,
@@ -32,6 +32,12 @@ from lingraft.tokenizer import Tokenizer
 MakeModel = Callable[..., PreTrainedModel]
 KINDS = ("llama_tied", "llama_untied", "gpt2", "qwen2", "neox", "neox_tied")
 PADDING = 14
+
+
+def read_rows(folder: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Input rows and, where the head is untied, output rows, as `vocabulary_rows` reads them."""
+    found = find_vocabulary(folder)
+    return read_matrix(found.input), None if found.output is None else read_matrix(found.output)
 
 
 def neox(vocab_size: int, *, tied: bool) -> PreTrainedModel:

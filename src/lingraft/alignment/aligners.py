@@ -175,7 +175,7 @@ def hmm(corpus: Corpus) -> Parameters:
     """The HMM of jump widths (Vogel, Ney and Tillmann 1996), trained by agreement.
 
     Starts from IBM Model 1 and from jumps that prefer the next word. Agreement (Liang, Taskar and
-    Klein 2006) lowers the error rate of the gold sets by .02 to .11.
+    Klein 2006) lowered the error rate of the gold sets by .02 to .11 (without views).
     """
     from lingraft.alignment.kernels import MAX_JUMP, NUM_JUMPS
 

@@ -106,12 +106,11 @@ def fit_calibration(
     costs = {}
     try:
         for strength in STRENGTHS:
-            calibration = Calibration(shift_V, direction_D, strength)
-            calibrate(model, calibration)
+            head.weight.data.copy_(own_VD)
+            calibrate(model, Calibration(shift_V, direction_D, strength))
             scorer = CausalScorer(model, tokenizer, start_token=start_token)
             # The sum of nats ranks as bits per byte does: the text is the same.
             costs[strength] = bits_per_byte(scorer, valid).numerator
-            head.weight.data.copy_(own_VD)
     finally:
         head.weight.data.copy_(own_VD)
     best = min(STRENGTHS, key=lambda strength: (costs[strength], strength))

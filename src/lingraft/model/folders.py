@@ -29,7 +29,6 @@ from lingraft.model.shards import (
     open_shards,
     read_blocks,
     read_header,
-    read_matrix,
 )
 from lingraft.model.vocabulary_layers import carry_ids
 from lingraft.tokenizer.tokenizer import Tokenizer
@@ -53,26 +52,6 @@ class StoredVocabulary:
     output: StoredTensor | None
     copy: StoredTensor | None
     skeleton: PreTrainedModel
-
-
-def read_rows(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Reads a folder's input rows and, where the head is untied, its output rows, as float32.
-
-    Both matrices have all rows of the file, padding included. They are all that is in memory;
-    `find_vocabulary` with `shards.read_matrix` reads one at a time.
-
-    Args:
-        folder: A model folder with safetensors weights.
-
-    Returns:
-        Input rows (V, D), and output rows (V, D) or None for a tied head.
-
-    Raises:
-        InputError: No readable `config.json`.
-        ModelError: Unsafe, damaged or quantised weights, or a model without such matrices.
-    """
-    found = find_vocabulary(folder)
-    return read_matrix(found.input), None if found.output is None else read_matrix(found.output)
 
 
 def find_vocabulary(folder: Path, shards: tuple[Shard, ...] | None = None) -> StoredVocabulary:

@@ -72,19 +72,19 @@ def choose_settings(
     """
     torch.set_num_threads(runtime.threads)
     lang = Language.parse(target_lang)
-    valid = corpus_documents(corpus, "valid", lang).records[: settings.num_choice_rows]
+    held_out = corpus_documents(corpus, "valid", lang).records
+    valid = held_out[: settings.num_choice_rows]
     train = corpus_documents(corpus, "train", lang).records
     arm = _build(model, tokenizer, rows)
     starts = {start: _value(arm, valid, start) for start in start_candidates(arm.tokenizer)}
     start = min(starts, key=lambda token: (starts[token], token))
     calibration = None
     if settings.calibrated and rows is not None:
-        rows_to_fit = corpus_documents(corpus, "valid", lang).records
         calibration = fit_calibration(
             arm.model,
             arm.tokenizer,
             train=train,
-            valid=rows_to_fit[: settings.num_calibration_rows],
+            valid=held_out[: settings.num_calibration_rows],
             start_token=start,
         )
         calibration.save(out / CALIBRATION)
