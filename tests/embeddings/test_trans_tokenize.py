@@ -7,7 +7,7 @@ from transfer_cases import byte_level, random_rows_of, random_table, sentencepie
 
 from lingraft.alignment.tables import TranslationTable
 from lingraft.embeddings import EmbeddingMatrix, Origin, trans_tokenize_rows
-from lingraft.embeddings.trans_tokenize import MIN_SHARE_OF_BEST
+from lingraft.embeddings.trans_tokenize import MIN_SHARE_OF_BEST, RESTORED_LENGTH
 from lingraft.errors import InputError
 from lingraft.tokenizer import Tokenizer
 
@@ -116,13 +116,17 @@ def test_rows_equal_the_oracles(
     rows = random_rows_of(source)
     matrix = trans_tokenize_rows(rows, table=table, source=source, target=tokenizer)
     oracle = Oracle(table, source, tokenizer)
+    mean = rows.mean(axis=0)
     for token in range(len(matrix)):
         rule, depth, found = oracle.origin(token)
         origin = matrix.origin(token)
         assert (origin.rule, origin.depth) == (rule, depth), tokenizer.vocabulary.describe(token)
         assert dict(zip(origin.source, origin.weights, strict=True)) == pytest.approx(found)
-        row = np.sum([share * rows[i] for i, share in found.items()], axis=0)
-        assert_allclose(matrix.rows[token], row if found else rows.mean(axis=0), atol=1e-5)
+        away = np.sum([share * (rows[i] - mean) for i, share in found.items()], axis=0)
+        if len(found) > 1:
+            before = sum(share * np.linalg.norm(rows[i] - mean) for i, share in found.items())
+            away = away * (before / np.linalg.norm(away)) ** RESTORED_LENGTH
+        assert_allclose(matrix.rows[token], mean + away, atol=1e-5)
         if rule == "table":
             assert origin.support == pytest.approx(table.support[token])
     assert {"copied", "table", "relatives"} <= set(matrix.coverage())
@@ -215,6 +219,27 @@ def test_a_table_of_other_vocabularies_is_refused(shape: tuple[int, int]) -> Non
     with pytest.raises(InputError, match=r"table: expected a table of shape \(2, 2\)") as caught:
         trans_tokenize_rows(random_rows_of(two), table=table, source=two, target=two)
     assert caught.value.got == str(shape)
+
+
+def test_mixed_rows_get_length_back() -> None:
+    """None of it at 0, all of it at 1, in the direction of the mix."""
+    source, target = words("a", "b", "c"), words("γ", "δ")
+    rows = np.array([[3, 0], [0, 4], [0, 0]], dtype=np.float32)
+    rows -= rows.mean(axis=0)
+    table = table_of([(0, 0, 1.0), (0, 1, 1.0), (1, 0, 1.0)], source, target)
+    halves, whole = (
+        trans_tokenize_rows(rows, table=table, source=source, target=target, restored_length=share)
+        for share in (0.0, 1.0)
+    )
+    assert_allclose(halves.rows[0], (rows[0] + rows[1]) / 2, atol=1e-6)
+    lengths = np.linalg.norm(rows, axis=1)
+    assert np.linalg.norm(whole.rows[0]) == pytest.approx((lengths[0] + lengths[1]) / 2)
+    assert_allclose(
+        whole.rows[0] / np.linalg.norm(whole.rows[0]),
+        halves.rows[0] / np.linalg.norm(halves.rows[0]),
+        atol=1e-6,
+    )
+    assert whole.rows[1].tobytes() == rows[0].tobytes()  # one source is a copy
 
 
 @pytest.mark.parametrize("min_share", [-0.1, 1.1, float("nan")])

@@ -181,6 +181,41 @@ def mix(source_rows: NDArray[np.float32], origins: Sequence[Origin]) -> NDArray[
     return rows
 
 
+def lengthened(
+    rows: NDArray[np.float32],
+    source_rows: NDArray[np.float32],
+    origins: Sequence[Origin],
+    *,
+    share: float,
+) -> NDArray[np.float32]:
+    """Gives mixed rows a share of the length back that mixing took from them.
+
+    Rows that point apart are longer than their mean. With d a mixed row's difference to the mean
+    of all source rows and l the weighted mean of its sources' own such lengths, d becomes
+    d · (l / |d|)^share. Rows of one source stay as they are, to the bit.
+
+    Args:
+        rows: float32 (V_target, D), see `mix`.
+        source_rows: float32 (V_source, D).
+        origins: One for each row.
+        share: 0 keeps the rows; 1 restores the sources' length, which ruins a tied model.
+
+    Returns:
+        Rows (V_target, D).
+    """
+    mean_D = source_rows.mean(axis=0, dtype=np.float64)
+    lengths = np.linalg.norm(source_rows - mean_D, axis=1)
+    restored = rows.copy()
+    for number, origin in enumerate(origins):
+        if len(origin.source) > 1:
+            difference_D = rows[number] - mean_D
+            own = float(np.linalg.norm(difference_D))
+            before = float(np.dot(origin.weights, lengths[list(origin.source)]))
+            if own > 0.0:
+                restored[number] = mean_D + (before / own) ** share * difference_D
+    return restored
+
+
 def weighted_origin(
     rule: str,
     ids: NDArray[np.integer[Any]],
