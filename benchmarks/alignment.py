@@ -1,7 +1,7 @@
 """Word aligners side by side: error rate on gold sets, pairs per processor second, memory.
 
     make bench-alignment                      # gold sets, then speed on 30,353 pairs en-nl
-    make bench-alignment ARGS="--growth"      # lingraft alone, from 1k to 1M pairs
+    make bench-alignment ARGS="--growth"      # lingraft alone, from 1k to 1M pairs (10 minutes)
 
 Every tool runs in a process of its own, starts included, on the same tokenized text; each gold set
 is trained on its own sentences. Prints Markdown. A rival's links are taken in the symmetrization
@@ -18,12 +18,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lingraft.alignment import AlignmentScore, alignment_error_rate, read_pharaoh
+from lingraft.alignment.bitext import number_words
+from lingraft.alignment.lexicon import build_lexicon
 from lingraft.alignment.symmetrization import grow_diag_final_and, intersection, union
-from lingraft.corpus import samples
+from lingraft.corpus import Pair, samples
 from lingraft.tokenizer.words import word_spans
 
 HERE = Path(__file__).parent
@@ -36,6 +41,8 @@ OURS = ("ibm1", "diagonal", "hmm")
 RIVALS = ("eflomal", "systran-align", "thot-fast-align", "thot-eflomal")
 COMBINED = (grow_diag_final_and, intersection, union)
 NUM_RUNS = 3
+RARE = 10  # occurrences up to which a word is renamed as the corpus grows
+GROWTH = (1_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -53,26 +60,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--growth", action="store_true", help="1k to 1M pairs, lingraft alone")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--tools", nargs="+", choices=(*OURS, *RIVALS), default=(*OURS, *RIVALS))
+    parser.add_argument(
+        "--runs", type=int, default=NUM_RUNS, help="runs of which the median counts"
+    )
+    parser.add_argument("--on", choices=("gold", "speed", "both"), default="both")
     arguments = parser.parse_args()
     if arguments.growth:
         print_growth(arguments.threads)
         return
-    tools = [*OURS, *RIVALS]
+    if arguments.on != "speed":
+        print_quality(arguments.tools, arguments.threads)
+    if arguments.on != "gold":
+        print_speed(arguments.tools, arguments.threads, arguments.runs)
+
+
+def print_quality(tools: Sequence[str], threads: int) -> None:
+    """Prints the error rates on the gold sets."""
     print("| tool | " + " | ".join(f"{name} AER (P, R; odd half)" for name in GOLD) + " |")
     print("| --- |" + " --- |" * len(GOLD))
     for tool in tools:
         cells = []
         for file in GOLD.values():
             pairs, sure = read_gold(HERE / "data" / file)
-            done = run(tool, pairs, arguments.threads)
-            cells.append(best_score(done, sure))
+            cells.append(best_score(run(tool, pairs, threads), sure))
         print(f"| {tool} | " + " | ".join(cells) + " |", flush=True)
+
+
+def print_speed(tools: Sequence[str], threads: int, num_runs: int) -> None:
+    """Prints processor seconds and memory on the bundled English and Dutch."""
     pairs = english_dutch()
     print(f"\n| tool | pairs per CPU s ({len(pairs)} en-nl) | CPU s | wall s | peak MB |")
     print("| --- | --- | --- | --- | --- |")
-    run("hmm", pairs[:100], arguments.threads)  # compiled kernels are on disk from here on
+    run("hmm", pairs[:100], threads)  # compiled kernels are on disk from here on
     for tool in tools:
-        runs = [run(tool, pairs, arguments.threads) for _ in range(NUM_RUNS)]
+        runs = [run(tool, pairs, threads) for _ in range(num_runs)]
         cpu = statistics.median(done.cpu_seconds for done in runs)
         wall = statistics.median(done.wall_seconds for done in runs)
         peak = max(done.peak_mb for done in runs)
@@ -174,20 +196,31 @@ def _tokenized(text: str) -> str:
 
 def print_growth(threads: int) -> None:
     """Prints time and memory from 1k to 1M pairs of about 20 words."""
-    print("| pairs | source words | CPU s | wall s | peak MB | pairs per CPU s |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    columns = ("pairs", "words en, nl", "types en, nl", "pairs of types", "slots", "cells")
+    print("| " + " | ".join(columns) + " | CPU s | wall s | peak MB | pairs per CPU s |")
+    print("| --- |" + " --- |" * 9)
     base = [pair for pair in english_dutch() if 10 <= len(pair[0].split()) <= 30]
-    for num_pairs in (1_000, 10_000, 100_000, 1_000_000):
+    run("hmm", base[:100], threads)  # compiled kernels are on disk from here on
+    for num_pairs in GROWTH:
         pairs = grown(base, num_pairs)
-        words = sum(len(a.split()) for a, _ in pairs)
         done = run("hmm", pairs, threads)
-        rate = num_pairs / done.cpu_seconds
+        bitext = number_words((Pair(a, b, "") for a, b in pairs), tokenized=True)
+        del pairs
+        lexicon = build_lexicon(bitext)
+        sides = bitext.source, bitext.target
+        sizes = [
+            f"{num_pairs:,}",
+            ", ".join(f"{len(side.types):,}" for side in sides),
+            ", ".join(f"{len(side.vocabulary):,}" for side in sides),
+            f"{lexicon.num_met:,}",
+            f"{len(lexicon):,}",
+            f"{(np.diff(bitext.bounds())[:, [0, 2]] + 1).prod(axis=1).sum():,}",
+        ]
         print(
-            f"| {num_pairs:,} | {words:,} | {done.cpu_seconds:.1f} | {done.wall_seconds:.1f} "
-            f"| {done.peak_mb:,.0f} | {rate:,.0f} |",
+            "| " + " | ".join(sizes) + f" | {done.cpu_seconds:.1f} | {done.wall_seconds:.1f} "
+            f"| {done.peak_mb:,.0f} | {num_pairs / done.cpu_seconds:,.0f} |",
             flush=True,
         )
-        del pairs
 
 
 def grown(base: list[tuple[str, str]], num_pairs: int) -> list[tuple[str, str]]:
@@ -201,7 +234,7 @@ def grown(base: list[tuple[str, str]], num_pairs: int) -> list[tuple[str, str]]:
         for side in pair:
             for word in side.split():
                 counts[word] = counts.get(word, 0) + 1
-    rare = {word for word, count in counts.items() if count <= 3 and word.isalpha()}
+    rare = {word for word, count in counts.items() if count <= RARE and word.isalpha()}
     generator = random.Random(0)
     num_names = max(1, round((num_pairs / len(base)) ** 0.5))
     result = []

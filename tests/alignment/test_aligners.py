@@ -3,8 +3,7 @@
 import itertools
 import subprocess
 import sys
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,18 +16,21 @@ from lingraft.alignment import (
     Links,
     TrainedAligner,
     align,
+    aligners,
     alignment_error_rate,
     expectation,
     train_aligner,
 )
-from lingraft.alignment.aligners import NULL
+from lingraft.alignment import lexicon as lexicon_module
+from lingraft.alignment.aligners import DIAGONAL_THRESHOLD, HMM_THRESHOLD, IBM1_THRESHOLD, NULL
 from lingraft.alignment.bitext import MAX_WORDS, number_words
 from lingraft.alignment.expectation import Corpus, Parameters
-from lingraft.alignment.kernels import NUM_MOVES
+from lingraft.alignment.kernels import MAX_JUMP, NUM_BAND, NUM_JUMPS, NUM_MOVES
 from lingraft.alignment.lexicon import (
     DICTIONARY_COUNT,
     IDENTICAL_COUNT,
     PSEUDO_COUNT,
+    Lexicon,
     build_lexicon,
 )
 from lingraft.corpus.records import Pair
@@ -56,9 +58,8 @@ def make_corpus(num_pairs: int = 300, num_types: int = 40) -> tuple[list[Pair], 
     return pairs, truth
 
 
-def uninformed(corpus: Corpus) -> Parameters:
-    tables = np.ones((len(corpus.lexicon), 2), dtype=np.float32)
-    return Parameters(tables=tables, places=np.zeros((2, NUM_MOVES)), null=NULL)
+def uninformed(corpus: Corpus, model: str = "anywhere") -> Parameters:
+    return Parameters.uninformed(len(corpus.lexicon), null=NULL, model=model, threshold=0.5)
 
 
 def pair_of(source: str, target: str) -> Pair:
@@ -84,17 +85,16 @@ def test_one_and_two_threads_and_two_runs_give_the_same_bits(method: str) -> Non
     assert pairs == copy
 
 
-def test_sums_of_float64_do_not_depend_on_the_number_of_threads() -> None:
-    # Links are float32, which would hide that a sum was taken in another order.
+def test_sums_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Links would hide that a sum was taken in another order.
+    monkeypatch.setattr(expectation, "_CHUNK_CELLS", 500)
     bitext = number_words(make_corpus()[0], tokenized=False)
     sums = []
     for threads in (1, 2, 3):
-        with ThreadPoolExecutor(threads) as pool:
-            corpus = Corpus(bitext, pool)
-            parameters = uninformed(corpus)
-            parameters.chained = True
-            parameters.places = np.random.default_rng(0).uniform(0.1, 1, (2, NUM_MOVES))
-            sums.append(corpus.expected_counts(parameters, agreeing=True))
+        corpus = Corpus(bitext, threads=threads)
+        parameters = uninformed(corpus, "chain")
+        parameters.places = np.random.default_rng(0).uniform(0.1, 1, (2, NUM_MOVES))
+        sums.append(corpus.expected_counts(parameters, agreeing=True))
     for others in sums[1:]:
         for first, other in zip(sums[0], others, strict=True):
             np.testing.assert_array_equal(first, other)
@@ -183,53 +183,118 @@ def test_chunks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(parts.posterior, whole.posterior, atol=1e-5)
 
 
+def test_slots_that_wait_on_the_disk_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, _ = make_corpus(80)
+    kept = align(pairs, seed=0, runtime=Runtime(2))
+    monkeypatch.setattr(expectation, "_MAX_KEPT_CELLS", 100)
+    monkeypatch.setattr(expectation, "_BLOCK_CELLS", 700)
+    written = []
+    write = expectation._write
+    monkeypatch.setattr(
+        expectation, "_write", lambda *given: written.append(given[2]) or write(*given)
+    )
+    assert align(pairs, seed=0, runtime=Runtime(2)) == kept
+    assert len(written) > 5
+
+
+@pytest.mark.parametrize("problem", ["refused", "short"])
+def test_a_full_disk_is_reported(problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(file: int, content: memoryview, place: int) -> int:
+        if problem == "refused":
+            raise OSError(28, "No space left on device")
+        return 5
+
+    monkeypatch.setattr(expectation, "_MAX_KEPT_CELLS", 1)
+    monkeypatch.setattr(expectation.os, "pwrite", write)
+    got = {"refused": "No space left on device", "short": "room for 5 of them"}[problem]
+    message = rf"expected room for 16 bytes after the first 0, got .*{got}.*set TMPDIR"
+    with pytest.raises(StoreError, match=message):
+        align([pair_of("cat", "γάτα")], seed=0)
+
+
+def words_of(lexicon: Lexicon) -> list[tuple[str, str]]:
+    view = lexicon.views[0]
+    return [
+        (view.sources[i], view.targets[j])
+        for i, j in zip(view.rows(), lexicon.columns, strict=True)
+    ]
+
+
 def test_lexicon_holds_exactly_the_types_that_meet() -> None:
     pairs = [pair_of("a b a", "x y"), pair_of("b", "x a"), pair_of("", "z"), pair_of("c", "a")]
-    bitext = number_words(pairs, tokenized=True)
-    lexicon = build_lexicon(bitext)
-    source, target = bitext.source.vocabulary, bitext.target.vocabulary
-    slots = [
-        (source[i], target[j]) for i, j in zip(lexicon.views[0].rows, lexicon.columns, strict=True)
-    ]
+    lexicon = build_lexicon(number_words(pairs, tokenized=True))
+    slots = words_of(lexicon)
     expected = {("", word) for word in "xya"}
     for pair in pairs:
         if pair.source:
             expected |= set(itertools.product(pair.source.split(), ["", *pair.target.split()]))
-    assert len(slots) == len(expected)
+    assert len(slots) == len(expected) == lexicon.num_met
     assert set(slots) == expected
-    alike = dict(zip(slots, lexicon.views[0].prior.tolist(), strict=True))
+    alike = dict(zip(slots, lexicon.views[0].prior().tolist(), strict=True))
     assert alike["a", "x"] == np.float32(PSEUDO_COUNT)
     assert ("a", "a") not in alike
     assert lexicon.row_starts.tolist() == [0, 3, 6, 10, 12]
 
 
+@pytest.mark.parametrize("max_slots", [400, 300, 200])
+def test_lexicon_is_bounded_and_keeps_what_meets_most(
+    max_slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = make_corpus()[0]
+    bitext = number_words(pairs, tokenized=True)
+    whole = words_of(build_lexicon(bitext))
+    monkeypatch.setattr(lexicon_module, "MAX_SLOTS", max_slots)
+    bounded = build_lexicon(bitext)
+    assert bounded.num_met == len(whole) > max_slots
+    assert max_slots - 100 < len(bounded) <= max_slots
+    meetings = Counter(
+        entry
+        for pair in pairs
+        for entry in itertools.product(pair.source.split(), pair.target.split())
+    )
+    sources = Counter(word for pair in pairs for word in pair.source.split())
+    targets = Counter(word for pair in pairs for word in pair.target.split())
+    scores = {
+        (a, b): count / (sources[a] * targets[b]) ** 0.5 for (a, b), count in meetings.items()
+    }
+    kept = {entry for entry in words_of(bounded) if all(entry)}
+    dropped = set(scores) - kept
+    # Scores are counted in steps, so that two which are nearly alike fall together.
+    assert min(scores[entry] for entry in kept) >= max(scores[entry] for entry in dropped) - 1e-3
+    assert {entry for entry in whole if not all(entry)} <= set(words_of(bounded))
+
+
+def test_pairs_are_aligned_by_the_words_that_a_bounded_lexicon_keeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs, truth = make_corpus()
+    monkeypatch.setattr(lexicon_module, "MAX_SLOTS", 300)
+    error = alignment_error_rate(align(pairs, seed=0), truth).value
+    assert error is not None
+    assert error < 0.05
+
+
 def test_words_spelled_alike_start_with_a_count() -> None:
     lexicon = build_lexicon(number_words([pair_of("7 cat", "7 γάτα")], tokenized=False))
     for view in lexicon.views:
-        assert np.count_nonzero(view.prior == IDENTICAL_COUNT) == 1
-        assert view.prior.max() == IDENTICAL_COUNT
+        prior = view.prior()
+        assert np.count_nonzero(prior == np.float32(PSEUDO_COUNT + IDENTICAL_COUNT)) == 1
+        assert np.count_nonzero(prior == np.float32(PSEUDO_COUNT)) == len(prior) - 1
 
 
 def test_expected_counts_equal_the_enumeration_of_all_alignments() -> None:
     pairs = [pair_of("a b", "x y z"), pair_of("b c b", "y x"), pair_of("a", "z z")]
-    with ThreadPoolExecutor(2) as pool:
-        corpus = Corpus(number_words(pairs, tokenized=True), pool)
-        parameters = uninformed(corpus)
-        rng = np.random.default_rng(1)
-        size = parameters.tables.shape
-        parameters.tables = rng.uniform(0.1, 1, size).astype(np.float32)
-        (forward, backward), _ = corpus.expected_counts(parameters, agreeing=False)
-    source, target = corpus.bitext.source.vocabulary, corpus.bitext.target.vocabulary
-    slots = [
-        (source[i], target[j])
-        for i, j in zip(corpus.lexicon.views[0].rows, corpus.lexicon.columns, strict=True)
-    ]
-    for found, probabilities, turned in (
-        (forward, parameters.tables[:, 0], False),
-        (backward, parameters.tables[:, 1], True),
-    ):
-        chance = dict(zip(slots, probabilities.tolist(), strict=True))
+    corpus = Corpus(number_words(pairs, tokenized=True), threads=2)
+    parameters = uninformed(corpus)
+    rng = np.random.default_rng(1)
+    size = parameters.tables.shape
+    parameters.tables = rng.uniform(0.1, 1, size).astype(np.float32)
+    counts, _ = corpus.expected_counts(parameters, agreeing=False)
+    slots = words_of(corpus.lexicon)
+    for direction, turned in enumerate((False, True)):
+        chance = dict(zip(slots, parameters.tables[:-1, direction].tolist(), strict=True))
         expected = enumerate_counts(pairs, chance, turned=turned)
+        found = counts[:-1, direction]
         np.testing.assert_allclose(found, [expected[slot] for slot in slots], atol=1e-5)
 
 
@@ -253,16 +318,6 @@ def enumerate_counts(pairs, chance, *, turned):
     return counts
 
 
-def test_agreement_multiplies_posteriors_except_those_of_null() -> None:
-    with ThreadPoolExecutor(1) as pool:
-        corpus = Corpus(number_words([pair_of("a b", "x y")], tokenized=True), pool)
-        own, _ = corpus.expected_counts(uninformed(corpus), agreeing=False)
-        joint, _ = corpus.expected_counts(uninformed(corpus), agreeing=True)
-    rows, columns = corpus.lexicon.views[0].rows, corpus.lexicon.columns
-    product = np.where((rows == 0) | (columns == 0), own[0] + own[1], own[0] * own[1])
-    np.testing.assert_allclose(np.maximum(joint[0], joint[1]), product, rtol=1e-6)
-
-
 def test_views_see_words_and_their_first_letters() -> None:
     text = "Κατάλογος κατάλογοι ΚΑΤΆ 123456 123457"
     lexicon = build_lexicon(number_words([pair_of(text, "x")], tokenized=False))
@@ -278,37 +333,61 @@ def test_views_see_words_and_their_first_letters() -> None:
 def test_a_probability_is_the_geometric_mean_over_views() -> None:
     pairs = [pair_of("abcde abcxy", "uvw"), pair_of("abcde", "uvwxyz")]
     lexicon = build_lexicon(number_words(pairs, tokenized=True))
-    counts = np.random.default_rng(0).uniform(0, 1, len(lexicon))
-    found = lexicon.probabilities(lexicon.evidence(counts, of_targets=True), of_targets=True)
-    rows, columns = lexicon.views[0].rows, lexicon.columns
-    source, target = lexicon.views[0].sources, lexicon.views[0].targets
-    for slot in range(len(lexicon)):
-        product = 1.0
+    counts = np.random.default_rng(0).uniform(0, 1, (len(lexicon) + 1, 2)).astype(np.float32)
+    slots = words_of(lexicon)
+    for direction in range(2):
+        evidence = lexicon.evidence(counts, of_targets=direction == 0)
+        found = lexicon.probabilities(evidence, of_targets=direction == 0)
+        product = np.ones(len(lexicon))
         for letters, view in zip((None, 3, 5), lexicon.views, strict=True):
             weights: dict[tuple[str, str], float] = defaultdict(float)
-            for other in range(len(lexicon)):
-                weights[source[rows[other]][:letters], target[columns[other]][:letters]] += counts[
-                    other
-                ]
-            for key in weights:
-                weights[key] += PSEUDO_COUNT
-            given = source[rows[slot]][:letters]
-            total = sum(weight for (a, _), weight in weights.items() if a == given)
-            product *= weights[given, target[columns[slot]][:letters]] / total
-            assert view.slots.max() + 1 == len(weights)
-        assert found[slot] == pytest.approx(product ** (1 / 3), rel=1e-5)
+            for (a, b), count in zip(slots, counts[:, direction].tolist(), strict=False):
+                weights[a[:letters], b[:letters]] += count
+            assert len(view.columns) == len(weights)
+            for number, (a, b) in enumerate(slots):
+                key = a[:letters], b[:letters]
+                total = sum(
+                    weight + PSEUDO_COUNT
+                    for other, weight in weights.items()
+                    if other[direction] == key[direction]
+                )
+                product[number] *= (weights[key] + PSEUDO_COUNT) / total
+        np.testing.assert_allclose(found, product ** (1 / 3), rtol=1e-5)
 
 
 @every_method
 def test_a_dictionary_decides_where_the_pairs_cannot(method: str) -> None:
     pairs = [pair_of("cat dog", "kissa koira")]
     crossed = [pair_of("Cat", "koira"), pair_of("dog", "kissa"), pair_of("two words", "x")]
-    links = align(pairs, method=method, seed=0, dictionary=crossed)
+    links = align(pairs, method=method, seed=0, dictionary=crossed, symmetrization="intersection")
     assert links.sets() == [{(0, 1), (1, 0)}]
     entry = pair_of("cat", "koira")
     lexicon = build_lexicon(number_words(pairs, tokenized=False), [entry])
     for view in lexicon.views:
-        assert np.count_nonzero(view.prior == np.float32(PSEUDO_COUNT + DICTIONARY_COUNT)) == 1
+        assert np.count_nonzero(view.prior() == np.float32(PSEUDO_COUNT + DICTIONARY_COUNT)) == 1
+
+
+def test_weights_of_moves_are_found_again_from_sentences_of_any_length() -> None:
+    # A million departures from each place of each sentence, as the true weights have it.
+    rng = np.random.default_rng(0)
+    true, found = rng.uniform(0.1, 1, NUM_MOVES), np.zeros(NUM_MOVES)
+    departures = []
+    for length in (2, 5, 12, 40):
+        places = np.arange(length)
+        departures.append(NUM_JUMPS + np.minimum(places, MAX_JUMP))
+        for last in places:
+            jumps = places - last
+            departures.append(np.where(np.abs(jumps) <= MAX_JUMP, jumps + MAX_JUMP, NUM_BAND))
+    for buckets in departures:
+        np.add.at(found, buckets, 1e6 * true[buckets] / true[buckets].sum())
+    weights = np.ones(NUM_MOVES)
+    for _ in range(300):
+        chances = np.zeros(NUM_MOVES)
+        for buckets in departures:
+            np.add.at(chances, buckets, 1e6 / weights[buckets].sum())
+        weights = aligners._move_weights(np.array([[found, chances]] * 2))[0]
+    for kind in (slice(NUM_JUMPS), slice(NUM_JUMPS, None)):
+        np.testing.assert_allclose(weights[kind], true[kind] / true[kind].sum(), rtol=1e-3)
 
 
 @every_method
@@ -370,6 +449,23 @@ def test_symmetrizations_relate_as_their_names_say() -> None:
     assert both != either
     for a, b, c in zip(both, grown, either, strict=True):
         assert a <= b <= c
+
+
+@pytest.mark.parametrize(
+    ("method", "threshold"),
+    [("ibm1", IBM1_THRESHOLD), ("diagonal", DIAGONAL_THRESHOLD), ("hmm", HMM_THRESHOLD)],
+)
+def test_each_method_has_a_threshold_of_its_own(
+    method: str, threshold: float, tmp_path: Path
+) -> None:
+    # Each pair lacks a translation, so that posteriors of all sizes occur.
+    pairs = [replace(pair, target=pair.target[3:]) for pair in make_corpus(60)[0]]
+    trained = train_aligner(pairs, method=method)
+    trained.save(tmp_path / "aligner")
+    assert TrainedAligner.load(tmp_path / "aligner").threshold == threshold
+    links = align(pairs, seed=0, method=method)
+    assert threshold <= links.posterior.min() < threshold + 0.05
+    assert align(pairs, seed=0, trained=trained).posterior.min() < threshold + 0.05
 
 
 def test_an_unknown_symmetrization_is_refused() -> None:

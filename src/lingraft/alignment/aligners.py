@@ -2,15 +2,14 @@
 
 from __future__ import annotations  # numba, behind Corpus, loads when something is aligned
 
-from collections.abc import Callable, Iterable, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from lingraft.alignment.bitext import number_words
+from lingraft.alignment.bitext import STEM_LETTERS, number_words
 from lingraft.alignment.links import Links
 from lingraft.alignment.symmetrization import (
     grow_diag_final_and,
@@ -26,11 +25,11 @@ from lingraft.runtime import Runtime
 if TYPE_CHECKING:
     from lingraft.alignment.expectation import Corpus, Parameters, Posteriors
 
-# Chosen on every other sentence of three gold sets (docs/log.md, "aligner: views").
+# Chosen on every other sentence of three gold sets (docs/log.md, "aligner: a band of jumps").
 NUM_IBM1_ITERATIONS = 3
-NUM_CHAIN_ITERATIONS = 3
+NUM_CHAIN_ITERATIONS = 2
 NUM_DIAGONAL_ITERATIONS = 5
-THRESHOLD = 0.4
+IBM1_THRESHOLD, DIAGONAL_THRESHOLD, HMM_THRESHOLD = 0.2, 0.35, 0.4
 DEFAULT_METHOD = "hmm"
 NULL = 0.2
 _JUMP_SMOOTHING = 0.5
@@ -47,6 +46,7 @@ def align(
     runtime: Runtime | None = None,
     tokenized: bool = False,
     dictionary: Iterable[Pair] = (),
+    stems: Sequence[int] = STEM_LETTERS,
     symmetrization: str = "posterior",
     trained: TrainedAligner | None = None,
 ) -> Links:
@@ -63,8 +63,12 @@ def align(
         runtime: How many threads to use; all cores by default.
         tokenized: Whether words stand apart by white space and shall be taken so.
         dictionary: Words and their translations, which get a pseudo-count.
+        stems: Words are also seen as their first letters, in a view for each of these numbers.
+            None of them aligns worse, but makes better rows (docs/log.md, "rows want whole
+            words").
         symmetrization: A key of `SYMMETRIZATIONS`: ``"posterior"`` keeps a link where the mean of
-            its two posteriors reaches `THRESHOLD`; the others combine each direction's best links.
+            its two posteriors reaches the method's threshold; the others combine each direction's
+            best links.
         trained: What `train_aligner` learnt from other pairs; nothing is learnt from these then.
 
     Raises:
@@ -92,11 +96,17 @@ def align(
         )
     from lingraft.alignment.expectation import Corpus
 
-    with ThreadPoolExecutor((runtime or Runtime()).threads) as pool:
-        corpus = Corpus(bitext, pool, dictionary)
-        parameters = train(corpus) if trained is None else trained.parameters(corpus)
-        decode = SYMMETRIZATIONS[symmetrization]
-        chunks = [decode(chunk) for chunk in corpus.posteriors(parameters)]
+    corpus = Corpus(
+        bitext,
+        threads=(runtime or Runtime()).threads,
+        dictionary=dictionary,
+        stems=stems if trained is None else trained.stems,
+    )
+    parameters = train(corpus) if trained is None else trained.parameters(corpus)
+    name = method if trained is None else trained.method
+    decode, threshold = SYMMETRIZATIONS[symmetrization], parameters.threshold
+    chunks = [decode(chunk, threshold) for chunk in corpus.posteriors(parameters)]
+    del corpus, parameters
     alignable = bitext.alignable().astype(np.int32)
     pair, source_word, target_word, posterior = (
         np.concatenate([np.empty(0, dtype), *(chunk[column] for chunk in chunks)])
@@ -112,7 +122,7 @@ def align(
         source_offsets=bitext.source.offsets,
         target_offsets=bitext.target.offsets,
         segmentation=bitext.segmentation,
-        method=method if trained is None else trained.method,
+        method=name,
         seed=seed,
     )
 
@@ -124,6 +134,7 @@ def train_aligner(
     runtime: Runtime | None = None,
     tokenized: bool = False,
     dictionary: Iterable[Pair] = (),
+    stems: Sequence[int] = STEM_LETTERS,
 ) -> TrainedAligner:
     """Learns from pairs what `align` can use on others.
 
@@ -133,6 +144,7 @@ def train_aligner(
         runtime: How many threads to use.
         tokenized: Whether words stand apart by white space.
         dictionary: Words and their translations.
+        stems: Numbers of first letters.
 
     Raises:
         InputError: No method has that name.
@@ -141,14 +153,19 @@ def train_aligner(
 
     train = _method(method)
     bitext = number_words(pairs, tokenized=tokenized)
-    with ThreadPoolExecutor((runtime or Runtime()).threads) as pool:
-        corpus = Corpus(bitext, pool, dictionary)
-        return TrainedAligner.from_parameters(corpus, train(corpus), method=method)
+    corpus = Corpus(
+        bitext, threads=(runtime or Runtime()).threads, dictionary=dictionary, stems=stems
+    )
+    return TrainedAligner.from_parameters(corpus, train(corpus), method=method)
 
 
 def ibm1(corpus: Corpus) -> Parameters:
     """IBM Model 1 with NULL: any place is as likely as any other (Brown et al. 1993)."""
-    parameters = _uninformed(corpus, null=NULL, tension=0.0)
+    from lingraft.alignment.expectation import Parameters
+
+    parameters = Parameters.uninformed(
+        len(corpus.lexicon), null=NULL, model="anywhere", threshold=IBM1_THRESHOLD
+    )
     for _ in range(NUM_IBM1_ITERATIONS):
         counts, _ = corpus.expected_counts(parameters, agreeing=False)
         corpus.maximize(parameters, counts)
@@ -160,11 +177,16 @@ def diagonal(corpus: Corpus) -> Parameters:
 
     One gradient step of the tension for each iteration of EM, where fast_align takes eight.
     """
-    parameters = _uninformed(corpus, null=_DIAGONAL_NULL, tension=_TENSION)
+    from lingraft.alignment.expectation import Parameters
+
+    parameters = Parameters.uninformed(
+        len(corpus.lexicon), null=_DIAGONAL_NULL, model="diagonal", threshold=DIAGONAL_THRESHOLD
+    )
+    parameters.places[:, 0] = _TENSION
     for _ in range(NUM_DIAGONAL_ITERATIONS):
-        counts, places = corpus.expected_counts(parameters, agreeing=False)
+        counts, moves = corpus.expected_counts(parameters, agreeing=False)
         corpus.maximize(parameters, counts)
-        linked, found, expected = places[:, :3].T
+        linked, found, expected = moves[:, 0, :3].T
         step = _TENSION_STEP * (found - expected) / np.maximum(linked, 1.0)
         tension = np.clip(parameters.places[:, 0] + step, _MIN_TENSION, _MAX_TENSION)
         parameters.places[:, 0] = tension
@@ -177,16 +199,19 @@ def hmm(corpus: Corpus) -> Parameters:
     Starts from IBM Model 1 and from jumps that prefer the next word. Agreement (Liang, Taskar and
     Klein 2006) lowered the error rate of the gold sets by .02 to .11 (without views).
     """
-    from lingraft.alignment.kernels import MAX_JUMP, NUM_JUMPS
+    from lingraft.alignment.kernels import MAX_JUMP, NUM_BAND, NUM_JUMPS
 
     parameters = ibm1(corpus)
-    parameters.chained = True
-    parameters.places[:, :NUM_JUMPS] = 1 / (1 + np.abs(np.arange(-MAX_JUMP, MAX_JUMP + 1) - 1))
+    parameters.model, parameters.threshold = "chain", HMM_THRESHOLD
+    jumps = np.abs(np.arange(-MAX_JUMP, MAX_JUMP + 1) - 1)
+    parameters.places[:, :NUM_BAND] = 1 / (1 + jumps)
+    parameters.places[:, NUM_BAND] = 1 / (2 + MAX_JUMP)
     parameters.places[:, NUM_JUMPS:] = 1 / (1 + np.arange(MAX_JUMP + 1))
+    _normalize(parameters.places)
     for _ in range(NUM_CHAIN_ITERATIONS):
         counts, moves = corpus.expected_counts(parameters, agreeing=True)
         corpus.maximize(parameters, counts)
-        parameters.places = moves + _JUMP_SMOOTHING
+        parameters.places = _move_weights(moves)
     return parameters
 
 
@@ -195,6 +220,34 @@ METHODS: dict[str, Callable[[Corpus], Parameters]] = {
     "diagonal": diagonal,
     "hmm": hmm,
 }
+
+
+def _move_weights(moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Returns (2, NUM_MOVES) weights for the counts (2, 2, NUM_MOVES) of `kernels.expect`.
+
+    Weights are normalized within each sentence, over the places that it has, so that counts alone
+    make rare what seldom fits, and common what many places share. A count divided by what a weight
+    of 1 would lead one to expect there raises the likelihood with each step (Hunter 2004, "MM
+    algorithms"), and lowered the error rate most where words travel far (docs/log.md, "aligner: a
+    band of jumps").
+    """
+    from lingraft.alignment.kernels import NUM_JUMPS
+
+    found, chances = moves.transpose(1, 0, 2)
+    weights = np.zeros(found.shape)
+    for kind in (slice(NUM_JUMPS), slice(NUM_JUMPS, None)):
+        smoothing = _JUMP_SMOOTHING * found[:, kind].shape[1]
+        weights[:, kind] = (found[:, kind] + _JUMP_SMOOTHING) / (chances[:, kind] + smoothing)
+    _normalize(weights)
+    return weights
+
+
+def _normalize(weights: npt.NDArray[np.float64]) -> None:
+    """Scales the weights of jumps, and those of first places, to a sum of 1 each, in place."""
+    from lingraft.alignment.kernels import NUM_JUMPS
+
+    for kind in (slice(NUM_JUMPS), slice(NUM_JUMPS, None)):
+        weights[:, kind] /= weights[:, kind].sum(axis=1, keepdims=True)
 
 
 def _method(name: str) -> Callable[[Corpus], Parameters]:
@@ -206,31 +259,21 @@ def _method(name: str) -> Callable[[Corpus], Parameters]:
     return method
 
 
-def _uninformed(corpus: Corpus, *, null: float, tension: float) -> Parameters:
-    """Returns parameters that know nothing of words."""
-    from lingraft.alignment.expectation import Parameters
-    from lingraft.alignment.kernels import NUM_MOVES
-
-    places = np.zeros((2, NUM_MOVES))
-    places[:, 0] = tension
-    tables = np.ones((len(corpus.lexicon), 2), dtype=np.float32)
-    return Parameters(tables=tables, places=places, null=null)
-
-
 _Columns = tuple[
     npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]
 ]
 
 
-def _by_posterior(chunk: Posteriors) -> _Columns:
+def _by_posterior(chunk: Posteriors, threshold: float) -> _Columns:
     """Returns pair (among the alignable), source word, target word and posterior of each link."""
     combined = mean_of_posteriors(*chunk.cells)
-    return _columns(chunk, combined, combined >= THRESHOLD)
+    return _columns(chunk, combined, combined >= threshold)
 
 
 def _by_best(
     combine: Callable[[Set[tuple[int, int]], Set[tuple[int, int]]], set[tuple[int, int]]],
     chunk: Posteriors,
+    threshold: float,
 ) -> _Columns:
     """As `_by_posterior`, from each word's most probable partner in either direction."""
     from lingraft.alignment.kernels import mark_best
@@ -264,7 +307,7 @@ def _columns(
     return first, source, target, posterior[cells[words]]
 
 
-SYMMETRIZATIONS: dict[str, Callable[[Posteriors], _Columns]] = {
+SYMMETRIZATIONS: dict[str, Callable[[Posteriors, float], _Columns]] = {
     "posterior": _by_posterior,
     "grow-diag-final-and": partial(_by_best, grow_diag_final_and),
     "intersection": partial(_by_best, intersection),

@@ -8,369 +8,358 @@ numba's own parallel loops take.
 """
 
 import math
-import os
-import stat
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
-import platformdirs
 
-from lingraft.errors import StoreError
+from lingraft.alignment.compilation import compiled, reordered
 
-MAX_JUMP = 20  # longer jumps share the outermost bucket
-NUM_JUMPS = 2 * MAX_JUMP + 1
+MAX_JUMP = 10  # longer jumps share one weight
+NUM_BAND = 2 * MAX_JUMP + 1
+NUM_JUMPS = NUM_BAND + 1
 NUM_STARTS = MAX_JUMP + 1
 NUM_MOVES = NUM_JUMPS + NUM_STARTS
+MODELS = ("anywhere", "diagonal", "chain")  # what decides about places
+ANYWHERE, DIAGONAL, CHAIN = range(3)
 
 
-def cache_folder() -> Path:
-    """Returns the folder of compiled kernels, readable and writable by its owner alone.
-
-    It lies under ``$LINGRAFT_CACHE``, else under the user's cache folder. numba pickles what it
-    stores, so a folder that another user can write would run that user's code.
-
-    Raises:
-        StoreError: The folder belongs to another user.
-    """
-    root = os.environ.get("LINGRAFT_CACHE") or platformdirs.user_cache_dir("lingraft")
-    folder = Path(root) / "numba"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        status = folder.lstat()
-        owned = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-        if owned:
-            folder.chmod(0o700)
-    except OSError as error:
-        raise _foreign(folder, str(error)) from error
-    if not owned:
-        raise _foreign(folder, f"one of user {status.st_uid}")
-    return folder
-
-
-def _foreign(folder: Path, got: str) -> StoreError:
-    return StoreError(
-        expected="a cache folder of your own",
-        got=got,
-        where=str(folder),
-        hint="set LINGRAFT_CACHE to a folder of yours",
-    )
-
-
-# The place of the cache is fixed when a function is decorated, so numba's setting is ours only
-# while this module is imported, and a NUMBA_CACHE_DIR that the user set wins.
-_users_cache: str = numba.config.CACHE_DIR
-if not _users_cache:
-    numba.config.CACHE_DIR = str(cache_folder())
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-_compiled: Callable[[_Function], _Function] = numba.njit(
-    nogil=True, cache=True, error_model="numpy"
-)
-
-
-@_compiled
-def meet(
-    pairs: Any, type_starts: Any, target: Any, bounds: Any, seen: Any, starts: Any, columns: Any
+@reordered
+def _chain(
+    emissions: Any,
+    nulls: Any,
+    num_places: int,
+    moves: Any,
+    null: float,
+    scratch: Any,
+    masses: Any,
+    ahead: Any,
+    posteriors: Any,
+    counts: Any,
 ) -> None:
-    """Finds the target types that each source type meets, each once, NULL first.
-
-    Called twice: with an empty `columns` it counts them into `starts[1:]`, then it lists them from
-    `starts` on, in the order in which they turn up.
-
-    Args:
-        pairs: Pair of each source word, words sorted by type.
-        type_starts: (num_source_types + 1,) where each type's words begin in `pairs`.
-        target: Types of the target words.
-        bounds: As in `find_slots`.
-        seen: (num_target_types,) -1 everywhere; overwritten.
-        starts: (num_source_types + 1,) as said above.
-        columns: Receives the target types.
-    """
-    counting = columns.size == 0
-    for word in range(1, type_starts.size - 1):
-        found = 0
-        previous = -1
-        for place in range(type_starts[word], type_starts[word + 1]):
-            pair = pairs[place]
-            if previous < 0:
-                if not counting:
-                    columns[starts[word]] = 0
-                found = 1
-            if pair != previous:
-                for k in range(bounds[pair, 2], bounds[pair, 3]):
-                    other = target[k]
-                    if seen[other] != word:
-                        seen[other] = word
-                        if not counting:
-                            columns[starts[word] + found] = other
-                        found += 1
-            previous = pair
-        if counting:
-            starts[word + 1] = found
-
-
-@_compiled
-def find_slots(
-    source: Any,
-    target: Any,
-    bounds: Any,
-    cell_starts: Any,
-    row_starts: Any,
-    columns: Any,
-    first: int,
-    last: int,
-    slots: Any,
-) -> None:
-    """Writes for each cell of pairs [first, last) the place of its word pair in the lexicon.
-
-    `bounds` (num_pairs, 4) holds begin and end of each pair's words in `source` and `target`;
-    `slots` begins with the cells of pair `first`.
-    """
-    for pair in range(first, last):
-        cell = cell_starts[pair] - cell_starts[first]
-        a, b, c, d = bounds[pair]
-        for i in range(b - a + 1):
-            word = 0 if i == 0 else source[a + i - 1]
-            for j in range(d - c + 1):
-                wanted = 0 if j == 0 else target[c + j - 1]
-                low, high = row_starts[word], row_starts[word + 1]
-                while low < high:
-                    middle = (low + high) >> 1
-                    if columns[middle] < wanted:
-                        low = middle + 1
-                    else:
-                        high = middle
-                slots[cell] = low
-                cell += 1
-
-
-@_compiled
-def chain_posteriors(emissions: Any, jumps: Any, starts: Any, null: float, counts: Any) -> Any:
     """Baum-Welch for one sentence under the HMM of Vogel et al. (1996), Och and Ney (2003).
 
     A hidden state is the last source word that produced a target word, and whether the present
     target word comes from it or from NULL, which has probability `null` and stays at its place.
-    Everything is computed in the precision of `emissions`; the loops over pairs of places add
-    whole rows, which the compiler turns into vector instructions.
+
+    A jump of at most `MAX_JUMP` has a weight of its own, all longer ones share the weight
+    `outside`. So a sum over all places is `outside` times the whole mass, plus a band, and time
+    grows with the number of places, not with its square.
 
     Args:
-        emissions: (J, I + 1) probability of target word j from source word i, NULL first.
-        jumps: (NUM_JUMPS,) weights of jumps, normalised here over the I places.
-        starts: (NUM_STARTS,) weights of the first place.
+        emissions: (J, width) probability of target word j from source word i; 0 from I on.
+        nulls: (J,) probability of each target word from NULL; overwritten by the posterior.
+        num_places: I.
+        moves: (NUM_MOVES,) as in `expect`.
         null: Probability of NULL at each step.
-        counts: (NUM_MOVES,) receives expected jumps, then expected first places.
-
-    Returns:
-        (J, I + 1) posterior of each source word for each target word, NULL first.
+        scratch: (8, at least width and J), overwritten, as are
+        masses: (at least (J + 1) * (width + MAX_JUMP),) and
+        ahead: as large.
+        posteriors: (J, width) receives the posterior of each source word for each target word.
+        counts: (2, NUM_MOVES) as in `expect`, added to.
     """
-    num_targets, width = emissions.shape
-    num_sources = width - 1
-    precision = emissions.dtype
-    # Row num_sources is the state before any source word was used.
-    moves = np.empty((num_sources + 1, num_sources), dtype=precision)
-    for k in range(num_sources + 1):
-        total = 0.0
-        for i in range(num_sources):
-            if k == num_sources:
-                weight = starts[min(i, MAX_JUMP)]
-            else:
-                weight = jumps[min(max(i - k, -MAX_JUMP), MAX_JUMP) + MAX_JUMP]
-            moves[k, i] = weight
-            total += weight
-        share = (1.0 - null) / total
-        for i in range(num_sources):
-            moves[k, i] *= share
-    turned = np.empty((num_sources, num_sources + 1), dtype=precision)
-    for k in range(num_sources + 1):
-        for i in range(num_sources):
-            turned[i, k] = moves[k, i]
+    num_steps, width = emissions.shape
+    stride = width + MAX_JUMP
+    kind = emissions.dtype.type
+    zero, one = kind(0.0), kind(1.0)
+    stays, outside = kind(null), kind(moves[NUM_BAND])
+    band, sums = np.empty(NUM_BAND, kind), np.zeros(NUM_BAND + 1)
+    for d in range(NUM_BAND):
+        band[d] = moves[d] - moves[NUM_BAND]
+        sums[d + 1] = sums[d] + moves[d] - moves[NUM_BAND]
+    shares, first, last = scratch[0, :width], scratch[1, :width], scratch[2, :width]
+    behind, leaving, begun = scratch[3, :width], scratch[4, :width], scratch[5, :width]
+    scales, unstarted = scratch[6, :num_steps], scratch[7, :num_steps]
+    starts = 0.0
+    for i in range(num_places):
+        starts += moves[NUM_JUMPS + min(i, MAX_JUMP)]
+    for i in range(width):
+        shares[i], first[i], last[i] = zero, zero, zero
+        behind[i], leaving[i], begun[i] = one, zero, zero
+    for i in range(num_places):
+        low, high = max(0, MAX_JUMP - i), min(NUM_BAND, MAX_JUMP + num_places - i)
+        shares[i] = (1.0 - null) / (moves[NUM_BAND] * num_places + sums[high] - sums[low])
+        first[i] = (1.0 - null) * moves[NUM_JUMPS + min(i, MAX_JUMP)] / starts
+    for j in range(num_steps + 1):
+        for k in range(MAX_JUMP):
+            masses[j * stride + k], ahead[j * stride + k] = zero, zero
 
-    # Mass by last place, after j words.
-    last = np.zeros((num_targets + 1, num_sources + 1), dtype=precision)
-    real = np.zeros((num_targets, num_sources), dtype=precision)
-    scales = np.empty(num_targets, dtype=precision)
-    last[0, num_sources] = 1.0
-    for j in range(num_targets):
-        row = real[j]
-        for k in range(num_sources + 1):
-            mass = last[j, k]
-            if mass > 0.0:
-                leaving = moves[k]
-                for i in range(num_sources):
-                    row[i] += mass * leaving[i]
-        total = 0.0
-        for i in range(num_sources):
-            row[i] *= emissions[j, i + 1]
-            total += row[i]
-        stay = null * emissions[j, 0]
-        for k in range(num_sources + 1):
-            last[j + 1, k] = last[j, k] * stay
-            total += last[j + 1, k]
-        scales[j] = 1.0 / total
-        scale = scales[j]
-        for i in range(num_sources):
-            row[i] *= scale
-            last[j + 1, i] = last[j + 1, i] * scale + row[i]
-        last[j + 1, num_sources] *= scale
+    # The loops over a band of fixed width are unrolled, and those around them become vectors.
+    before = one
+    for j in range(num_steps):
+        mass, row, chances = masses[j * stride :], posteriors[j], emissions[j]
+        whole = zero
+        for i in range(width):
+            mass[MAX_JUMP + i] = last[i] * shares[i]
+            whole += mass[MAX_JUMP + i]
+        whole *= outside
+        stay = stays * nulls[j]
+        reached = stay
+        for i in range(width):
+            value = whole + before * first[i]
+            for d in range(NUM_BAND):
+                value += band[d] * mass[i + 2 * MAX_JUMP - d]
+            row[i] = value * chances[i]
+            reached += row[i]
+        scale = one / reached
+        scales[j], unstarted[j] = scale, before
+        stay *= scale
+        for i in range(width):
+            last[i] = last[i] * stay + row[i] * scale
+        before *= stay
 
-    posteriors = np.zeros((num_targets, width), dtype=precision)
-    pairs = np.zeros((num_sources + 1, num_sources), dtype=precision)
-    ahead = np.empty(num_sources, dtype=precision)
-    behind = np.ones(num_sources + 1, dtype=precision)
-    for j in range(num_targets - 1, -1, -1):
-        for i in range(num_sources):
-            posteriors[j, i + 1] = real[j, i] * behind[i]
-            ahead[i] = emissions[j, i + 1] * behind[i] * scales[j]
-        stay = null * emissions[j, 0] * scales[j]
-        nothing = 0.0
-        for k in range(num_sources + 1):
-            nothing += last[j, k] * stay * behind[k]
-            behind[k] *= stay
-        posteriors[j, 0] = nothing
-        for k in range(num_sources + 1):
-            mass = last[j, k]
-            if mass > 0.0:
-                leaving = pairs[k]
-                for i in range(num_sources):
-                    leaving[i] += mass * ahead[i]
-        for i in range(num_sources):
-            value = ahead[i]
-            arriving = turned[i]
-            for k in range(num_sources + 1):
-                behind[k] += arriving[k] * value
-    for k in range(num_sources):
-        for i in range(num_sources):
-            bucket = min(max(i - k, -MAX_JUMP), MAX_JUMP) + MAX_JUMP
-            counts[bucket] += pairs[k, i] * moves[k, i]
-    for i in range(num_sources):
-        counts[NUM_JUMPS + min(i, MAX_JUMP)] += pairs[num_sources, i] * moves[num_sources, i]
-    return posteriors
+    products = 0.0
+    for j in range(num_steps - 1, -1, -1):
+        mass, coming = masses[j * stride :], ahead[j * stride :]
+        row, chances = posteriors[j], emissions[j]
+        scale, before = scales[j], unstarted[j]
+        stay = stays * nulls[j] * scale
+        linked, whole = zero, zero
+        for i in range(width):
+            value = behind[i] * scale
+            row[i] *= value
+            linked += row[i]
+            value *= chances[i]
+            coming[MAX_JUMP + i] = value
+            begun[i] += before * value
+            whole += value
+        nulls[j] = max(zero, one - linked)
+        gone, base = zero, outside * whole
+        for i in range(width):
+            value = base
+            for d in range(NUM_BAND):
+                value += band[d] * coming[i + d]
+            gone += mass[MAX_JUMP + i]
+            leaving[i] += mass[MAX_JUMP + i] * value
+            behind[i] = behind[i] * stay + shares[i] * value
+        products += gone * whole
+
+    far = products
+    for d in range(NUM_BAND):
+        shifted = masses[2 * MAX_JUMP - d :]
+        product = zero
+        for k in range(num_steps * stride - MAX_JUMP):
+            product += shifted[k] * ahead[MAX_JUMP + k]
+        far -= product
+        counts[0, d] += moves[d] * product
+    counts[0, NUM_BAND] += moves[NUM_BAND] * max(0.0, far)
+    started = 0.0
+    for i in range(num_places):
+        departures = leaving[i] * shares[i] / (1.0 - null)
+        low, high = max(0, MAX_JUMP - i), min(NUM_BAND, MAX_JUMP + num_places - i)
+        for d in range(low, high):
+            counts[1, d] += departures
+        counts[1, NUM_BAND] += departures * (num_places - (high - low))
+        counts[0, NUM_JUMPS + min(i, MAX_JUMP)] += begun[i] * first[i]
+        started += begun[i] * first[i]
+    for i in range(num_places):
+        counts[1, NUM_JUMPS + min(i, MAX_JUMP)] += started / starts
 
 
-@_compiled
-def diagonal_posteriors(emissions: Any, tension: float, null: float, counts: Any) -> Any:
-    """Returns (J, I + 1) posteriors of words whose places do not depend on each other.
+@reordered
+def _anywhere(height: int, width: int, null: float, forward: Any, backward: Any) -> None:
+    """Turns one pair's probabilities into posteriors if all places are alike (IBM Model 1).
+
+    Args:
+        height: I + 1.
+        width: J + 1.
+        null: Probability of NULL.
+        forward: (height * width,) cells of target words; and
+        backward: of source words, both in place.
+    """
+    odds = null / (1.0 - null)
+    for i in range(1, height):
+        row = backward[i * width : (i + 1) * width]
+        row[0] *= odds * (width - 1)
+        total = row[0]
+        for j in range(1, width):
+            total += row[j]
+        share = 1 / total
+        for j in range(width):
+            row[j] *= share
+    sums = backward[:width]  # NULL's row, which has no posteriors in this direction
+    for j in range(width):
+        forward[j] *= odds * (height - 1)
+        sums[j] = forward[j]
+    for i in range(1, height):
+        row = forward[i * width : (i + 1) * width]
+        for j in range(width):
+            sums[j] += row[j]
+    for j in range(width):
+        sums[j] = 1 / sums[j]
+    for i in range(height):
+        row = forward[i * width : (i + 1) * width]
+        for j in range(width):
+            row[j] *= sums[j]
+        row[0] = 0.0
+    for j in range(width):
+        sums[j] = 0.0
+
+
+@compiled
+def _near_diagonal(
+    emissions: Any, nulls: Any, num_places: int, tension: float, null: float, counts: Any
+) -> None:
+    """Turns one direction's probabilities into posteriors under fast_align's model, in place.
 
     Each target word chooses NULL with probability `null`, else place i of I with a weight of
-    exp(-tension · |i / I - j / J|), places counted from 1: the model of fast_align (Dyer, Chahuneau
-    and Smith 2013, section 2). With tension 0 all places are alike: IBM Model 1 (Brown et al.
-    1993).
+    exp(-tension · |i / I - j / J|), places counted from 1 (Dyer, Chahuneau and Smith 2013,
+    section 2).
 
     Args:
-        emissions: As in `chain_posteriors`.
+        emissions: (J, width) as in `_chain`, as `nulls` and `num_places` are.
+        nulls: (J,)
+        num_places: I.
         tension: How much the diagonal is preferred.
         null: Probability of NULL.
         counts: (3,) receives sums over the target words: how probably they are not NULL's, and
             times that -|i / I - j / J| as the posteriors have it and as the model expects it.
     """
-    num_targets, width = emissions.shape
-    posteriors = np.empty((num_targets, width), dtype=emissions.dtype)
-    for j in range(num_targets):
-        weights, mean = 0.0, 0.0
-        for i in range(1, width):
-            nearness = -abs(i / (width - 1) - (j + 1) / num_targets)
-            weight = math.exp(tension * nearness)
-            posteriors[j, i] = weight
-            weights += weight
-            mean += weight * nearness
-        total = null * emissions[j, 0]
-        posteriors[j, 0] = total
-        share = (1.0 - null) / weights
-        for i in range(1, width):
-            posteriors[j, i] *= share * emissions[j, i]
-            total += posteriors[j, i]
+    num_steps = len(emissions)
+    weights = np.empty(num_places)
+    for j in range(num_steps):
+        total, mean = 0.0, 0.0
+        for i in range(num_places):
+            nearness = -abs((i + 1) / num_places - (j + 1) / num_steps)
+            weights[i] = math.exp(tension * nearness)
+            total += weights[i]
+            mean += weights[i] * nearness
+        share = (1.0 - null) / total
+        row = emissions[j]
+        nulls[j] *= null
+        reached = nulls[j]
+        for i in range(num_places):
+            row[i] *= share * weights[i]
+            reached += row[i]
+        nulls[j] /= reached
         linked, expected = 0.0, 0.0
-        for i in range(width):
-            posteriors[j, i] /= total
-            if i > 0:
-                linked += posteriors[j, i]
-                expected -= posteriors[j, i] * abs(i / (width - 1) - (j + 1) / num_targets)
+        for i in range(num_places):
+            row[i] /= reached
+            linked += row[i]
+            expected -= row[i] * abs((i + 1) / num_places - (j + 1) / num_steps)
         counts[0] += linked
         counts[1] += expected
-        counts[2] += linked * mean / weights
-    return posteriors
+        counts[2] += linked * mean / total
 
 
-@_compiled
+@compiled
+def _padded(width: int) -> int:
+    """Rounds up to whole vectors: loops over the rest cost more than the zeros."""
+    return (width + 7) // 8 * 8
+
+
+@compiled
 def expect(
-    bounds: Any,
-    cell_starts: Any,
+    shapes: Any,
     slots: Any,
-    first: int,
-    last: int,
     tables: Any,
-    chained: bool,
+    model: int,
     null: float,
     places: Any,
+    agreeing: bool,
     cells: Any,
     counts: Any,
 ) -> None:
-    """Writes both directions' posteriors for the cells of pairs [first, last).
+    """Writes both directions' posteriors for the cells of some pairs.
 
     Args:
-        bounds: As in `find_slots`.
-        cell_starts: (num_pairs + 1,) first cell of each pair.
-        slots: Places in the lexicon, from the first cell of pair `first` on.
-        first: First pair.
-        last: One past the last pair.
+        shapes: (num_pairs, 2) I + 1 and J + 1 of each pair.
+        slots: (num_cells,) place of each cell's words in `tables`.
         tables: (num_slots, 2) probability of the target word given the source word, and reversed.
-        chained: Whether places follow the HMM; else they are independent.
+        model: `ANYWHERE`, `DIAGONAL` or `CHAIN`.
         null: Probability of NULL.
-        places: (2, NUM_MOVES) by direction: weights of jumps and starts, or the tension first.
-        cells: (2, num_cells) receives the posteriors of target words and of source words.
-        counts: (2, NUM_MOVES) receives what the places' parameters are learnt from, summed.
+        places: (2, NUM_MOVES) by direction. Of a chain, the weights of jumps from -MAX_JUMP to
+            MAX_JUMP, of any longer jump, of the first place from 0 to MAX_JUMP - 1 and of any later
+            one; of the diagonal, its tension first.
+        agreeing: Whether both directions' posteriors of a link become their product.
+        cells: (2, num_cells) receives the posteriors of target words and of source words, 0 for
+            those of NULL.
+        counts: (2, 2, NUM_MOVES) by direction, added to. Of a chain: expected moves; and, summed
+            over departures, their probability over the sum of the weights that are within the
+            sentence, once for each place that a weight leads to. Of the diagonal: as
+            `_near_diagonal` says.
     """
-    for pair in range(first, last):
-        a, b, c, d = bounds[pair]
-        height, width = b - a + 1, d - c + 1
-        begin = cell_starts[pair] - cell_starts[first]
-        forward = np.empty((width - 1, height), dtype=tables.dtype)
-        backward = np.empty((height - 1, width), dtype=tables.dtype)
-        for i in range(height):
-            for j in range(width):
-                slot = slots[begin + i * width + j]
-                if j > 0:
-                    forward[j - 1, i] = tables[slot, 0]
-                if i > 0:
-                    backward[i - 1, j] = tables[slot, 1]
-        for direction in range(2):
-            emissions = forward if direction == 0 else backward
-            place = places[direction]
-            if chained:
-                posteriors = chain_posteriors(
-                    emissions, place[:NUM_JUMPS], place[NUM_JUMPS:], null, counts[direction]
-                )
-            else:
-                posteriors = diagonal_posteriors(emissions, place[0], null, counts[direction])
-            if direction == 0:
-                for i in range(height):
-                    cells[0, begin + i * width] = 0.0
+    longest = 0
+    for pair in range(len(shapes)):
+        longest = max(longest, shapes[pair, 0], shapes[pair, 1])
+    room = _padded(longest) if model != ANYWHERE else 0
+    emissions = np.empty((2, room * room), tables.dtype)
+    nulls = np.empty((2, room), tables.dtype)
+    posteriors = np.empty(room * room if model == CHAIN else 0, tables.dtype)
+    scratch = np.empty((8, room), tables.dtype)
+    masses = np.empty((room + 1) * (room + MAX_JUMP), tables.dtype)
+    ahead = np.empty_like(masses)
+    begin = 0
+    for pair in range(len(shapes)):
+        height, width = shapes[pair]
+        end = begin + height * width
+        if model == ANYWHERE:
+            for cell in range(begin, end):
+                slot = slots[cell]
+                cells[0, cell], cells[1, cell] = tables[slot, 0], tables[slot, 1]
+            _anywhere(height, width, null, cells[0][begin:end], cells[1][begin:end])
+        else:
+            wide, high = _padded(width - 1), _padded(height - 1)
+            forward = emissions[0, : (width - 1) * high].reshape(width - 1, high)
+            backward = emissions[1, : (height - 1) * wide].reshape(height - 1, wide)
+            for j in range(1, width):
+                nulls[0, j - 1] = tables[slots[begin + j], 0]
+                for i in range(height - 1, high):
+                    forward[j - 1, i] = 0.0
+            for i in range(1, height):
+                cell = begin + i * width
+                nulls[1, i - 1] = tables[slots[cell], 1]
+                for j in range(1, width):
+                    slot = slots[cell + j]
+                    forward[j - 1, i - 1] = tables[slot, 0]
+                    backward[i - 1, j - 1] = tables[slot, 1]
+                for j in range(width - 1, wide):
+                    backward[i - 1, j] = 0.0
+            for direction in range(2):
+                given, size = (forward, height - 1) if direction == 0 else (backward, width - 1)
+                beside = nulls[direction, : len(given)]
+                if model == CHAIN:
+                    found = posteriors[: given.size].reshape(given.shape)
+                    _chain(
+                        given,
+                        beside,
+                        size,
+                        places[direction],
+                        null,
+                        scratch,
+                        masses,
+                        ahead,
+                        found,
+                        counts[direction],
+                    )
+                else:
+                    found = given
+                    _near_diagonal(
+                        given, beside, size, places[direction, 0], null, counts[direction, 0]
+                    )
+                if direction == 0:
                     for j in range(1, width):
-                        cells[0, begin + i * width + j] = posteriors[j - 1, i]
-            else:
-                for j in range(width):
-                    cells[1, begin + j] = 0.0
-                for i in range(1, height):
+                        cells[0, begin + j] = beside[j - 1]
+                    for i in range(1, height):
+                        cells[0, begin + i * width] = 0.0
+                        for j in range(1, width):
+                            cells[0, begin + i * width + j] = found[j - 1, i - 1]
+                else:
                     for j in range(width):
-                        cells[1, begin + i * width + j] = posteriors[i - 1, j]
+                        cells[1, begin + j] = 0.0
+                    for i in range(1, height):
+                        cells[1, begin + i * width] = beside[i - 1]
+                        for j in range(1, width):
+                            cells[1, begin + i * width + j] = found[i - 1, j - 1]
+                    cells[0, begin] = 0.0
+        if agreeing:
+            for i in range(1, height):
+                for cell in range(begin + i * width + 1, begin + (i + 1) * width):
+                    both = cells[0, cell] * cells[1, cell]
+                    cells[0, cell], cells[1, cell] = both, both
+        begin = end
 
 
-@_compiled
-def agree(cells: Any) -> None:
-    """Replaces both directions' posteriors of each link by their product, in place.
-
-    A cell of NULL has a posterior in one direction only, and keeps it.
-    """
-    for cell in range(cells.shape[1]):
-        both = cells[0, cell] * cells[1, cell]
-        if both > 0.0:
-            cells[0, cell] = both
-            cells[1, cell] = both
-
-
-@_compiled
+@compiled
 def mark_best(shapes: Any, cells: Any, chosen: Any) -> None:
     """Marks the most probable source word of each target word, and the other way round.
 
@@ -397,32 +386,9 @@ def mark_best(shapes: Any, cells: Any, chosen: Any) -> None:
         begin += height * width
 
 
-@_compiled
+@compiled
 def scatter(slots: Any, cells: Any, counts: Any) -> None:
-    """Adds each cell to its slot's count, in the order of the cells."""
+    """Adds cells (2, num_cells) to the counts (num_slots, 2) of their slots, in order."""
     for cell in range(slots.size):
-        counts[slots[cell]] += cells[cell]
-
-
-@_compiled
-def multiply_probabilities(
-    slots: Any, given: Any, prior: Any, counts: Any, totals: Any, least: float, tables: Any
-) -> None:
-    """Multiplies each slot's entry of `tables` by its probability in one view.
-
-    Args:
-        slots: (num_slots,) place of each slot in the view.
-        given: (num_view_slots,) the type that each of the view's slots is conditioned on.
-        prior: (num_view_slots,) pseudo-counts.
-        counts: (num_view_slots,) expected counts; overwritten by probabilities.
-        totals: Sums of counts and priors by given type.
-        least: Lowest probability.
-        tables: (num_slots,) the product over views so far.
-    """
-    for slot in range(counts.size):
-        counts[slot] = max((counts[slot] + prior[slot]) / totals[given[slot]], least)
-    for slot in range(slots.size):
-        tables[slot] *= counts[slots[slot]]
-
-
-numba.config.CACHE_DIR = _users_cache
+        counts[slots[cell], 0] += cells[0, cell]
+        counts[slots[cell], 1] += cells[1, cell]

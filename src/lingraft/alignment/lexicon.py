@@ -8,64 +8,88 @@ rate of all gold sets (docs/log.md, "aligner: views"); cognates, names and numbe
 in every view in which their spellings agree.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lingraft.alignment import kernels
-from lingraft.alignment.bitext import Bitext
+from lingraft.alignment import lexicon_kernels as kernels
+from lingraft.alignment.bitext import STEM_LETTERS, Bitext
 from lingraft.corpus.records import Pair
 from lingraft.tokenizer.words import folded
 
-STEM_LETTERS = (3, 5)
 # Pseudo-counts of the Dirichlet prior. Variational Bayes in place of this smoothing was tried and
 # raised the error rate of all three gold sets by .01 to .16, at any concentration from .001 to .1.
 PSEUDO_COUNT = 1e-5
 IDENTICAL_COUNT = 1.0
 DICTIONARY_COUNT = 1.0
-_LEAST = 1e-9  # keeps a sentence's probability above zero whatever its words
+LEAST = 1e-9  # keeps a sentence's probability above zero whatever its words
+# Some 50 bytes each while probabilities are computed: about a gigabyte.
+MAX_SLOTS = 20_000_000
+_SCORES = 1 << 14  # steps in which that is counted
 
 _Ints = npt.NDArray[np.int32]
+_Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The lexicon's pairs of words as pairs of stems.
+    """The lexicon's pairs of words as pairs of stems, in rows by source stem (CSR).
 
     Attributes:
-        slots: (num_slots,) int32, place of each pair of words among the view's pairs.
-        rows: (num_view_slots,) int32, source stem of each, NULL = 0.
+        slots: (num_slots,) int32, place of each pair of words among the view's pairs; none where
+            stems are whole words and the places the same.
+        row_starts: (num_source_stems + 1,) int64, where each source stem's pairs begin.
         columns: (num_view_slots,) int32, target stem of each.
-        prior: (num_view_slots,) float32, pseudo-counts: larger for stems that are spelled alike
-            and for dictionary entries.
+        source_stems: (num_source_words,) int32, stem of each word, NULL = 0.
+        target_stems: (num_target_words,) int32.
+        known: Pairs of stems that are spelled alike or that a dictionary translates, rising.
+        known_counts: float32, the pseudo-count that each has beyond `PSEUDO_COUNT`.
         sources: The source stems by number, `""` for NULL.
         targets: The target stems.
     """
 
     slots: _Ints
-    rows: _Ints
+    row_starts: npt.NDArray[np.int64]
     columns: _Ints
-    prior: npt.NDArray[np.float32]
+    source_stems: _Ints
+    target_stems: _Ints
+    known: npt.NDArray[np.int64]
+    known_counts: _Floats
     sources: list[str]
     targets: list[str]
 
-    def given(self, *, of_targets: bool) -> tuple[_Ints, int]:
-        """Returns the stem that each slot's probability is conditioned on, and their number."""
-        return (self.rows, len(self.sources)) if of_targets else (self.columns, len(self.targets))
+    def rows(self) -> _Ints:
+        """Returns the source stem of each pair of stems."""
+        return np.repeat(np.arange(len(self.sources), dtype=np.int32), np.diff(self.row_starts))
+
+    def prior(self) -> _Floats:
+        """Returns the pseudo-count of each pair of stems."""
+        prior = np.full(len(self.columns), PSEUDO_COUNT, dtype=np.float32)
+        prior[self.known] += self.known_counts
+        return prior
+
+    def totals(self, counts: _Floats, *, of_targets: bool) -> npt.NDArray[np.float64]:
+        """Sums counts of pairs of stems by the stem that is given."""
+        totals = np.zeros(len(self.sources if of_targets else self.targets))
+        if of_targets:
+            kernels.sum_by_row(self.row_starts, counts, totals)
+        else:
+            kernels.sum_by_place(self.columns, counts, totals)
+        return totals
 
 
 class Evidence(NamedTuple):
     """What one direction's probabilities in one view are made of.
 
     Attributes:
-        counts: (num_view_slots,) float64, expected counts.
+        counts: (num_view_slots,) float32, expected counts.
         totals: Expected counts of each given stem, in pairs of this corpus or of any other.
     """
 
-    counts: npt.NDArray[np.float64]
+    counts: _Floats
     totals: npt.NDArray[np.float64]
 
 
@@ -75,83 +99,98 @@ class Lexicon:
 
     Attributes:
         row_starts: (num_source_words + 1,) int64, where each source word's slots begin.
-        columns: (num_slots,) int32, target word of each slot, rising within a row.
+        columns: (num_slots,) int32, target word of each slot.
         views: The same pairs by words and by stems.
+        num_met: How many pairs of words meet, with those that were left out.
     """
 
     row_starts: npt.NDArray[np.int64]
     columns: _Ints
     views: tuple[View, ...]
+    num_met: int
 
     def __len__(self) -> int:
         return len(self.columns)
 
-    def evidence(
-        self, counts: npt.NDArray[np.float64], *, of_targets: bool
-    ) -> tuple[Evidence, ...]:
-        """Sums (num_slots,) expected counts of pairs of words into those of each view."""
-        found = []
-        for view in self.views:
-            given, num_given = view.given(of_targets=of_targets)
-            sums, totals = np.zeros(len(view.rows)), np.zeros(num_given)
-            kernels.scatter(view.slots, counts, sums)
-            kernels.scatter(given, sums, totals)
-            found.append(Evidence(sums, totals))
-        return tuple(found)
+    def evidence(self, counts: _Floats, *, of_targets: bool) -> Iterator[Evidence]:
+        """Sums one direction's expected counts of pairs of words, view by view.
 
-    def probabilities(
-        self, evidence: Sequence[Evidence], *, of_targets: bool
-    ) -> npt.NDArray[np.float32]:
+        Args:
+            counts: (num_slots + 1, 2) as in `expectation.Parameters`.
+            of_targets: Whether the target word's, given the source word.
+        """
+        own = np.ascontiguousarray(counts[: len(self), 0 if of_targets else 1])
+        for view in self.views:
+            sums = own
+            if len(view.slots):
+                sums = np.zeros(len(view.columns), dtype=np.float32)
+                kernels.sum_by_place(view.slots, own, sums)
+            yield Evidence(sums, view.totals(sums, of_targets=of_targets))
+
+    def probabilities(self, evidence: Iterable[Evidence], *, of_targets: bool) -> _Floats:
         """Returns each slot's probability: of the target word given the source word, or reversed.
 
         Geometric mean over the views of the Dirichlet posterior's mean,
         (count + prior) / sum over the given stem's slots.
         """
-        product = np.ones(len(self))
+        product = np.ones(len(self), dtype=np.float32)
         for view, (counts, totals) in zip(self.views, evidence, strict=True):
-            given, _ = view.given(of_targets=of_targets)
-            sums = totals.copy()
-            kernels.scatter(given, view.prior, sums)
+            prior = view.prior()
+            given = totals + view.totals(prior, of_targets=of_targets)
+            prior += counts
+            stems = view.source_stems if of_targets else view.target_stems
+            shares = (1 / np.maximum(given, LEAST))[stems].astype(np.float32)
             kernels.multiply_probabilities(
-                view.slots, given, view.prior, counts.copy(), sums, _LEAST, product
+                self.row_starts, self.columns, view.slots, prior, shares, of_targets, LEAST, product
             )
-        return np.power(product, 1 / len(self.views), dtype=np.float32)
+        np.power(product, np.float32(1 / len(self.views)), out=product)
+        return product
 
 
-def build_lexicon(bitext: Bitext, dictionary: Iterable[Pair] = ()) -> Lexicon:
+def build_lexicon(
+    bitext: Bitext, dictionary: Iterable[Pair] = (), stems: Sequence[int] = STEM_LETTERS
+) -> Lexicon:
     """Collects the pairs of words, NULL included on either side, that meet in an alignable pair.
+
+    Of more than `MAX_SLOTS` pairs of words those are left out which meet least often for how often
+    the two occur (`lexicon_kernels.meet`): words that hardly ever meet do not translate each other.
 
     Args:
         bitext: The corpus.
         dictionary: Words and translations, which get a pseudo-count of `DICTIONARY_COUNT`.
+        stems: Numbers of first letters, a view for each beside that of whole words.
     """
-    bounds = bitext.bounds()
-    num_rows, num_columns = len(bitext.source.vocabulary), len(bitext.target.vocabulary)
-    types = _words(bitext.source.types, bounds[:, 0], bounds[:, 1])
-    pairs = np.repeat(np.arange(len(bounds)), bounds[:, 1] - bounds[:, 0])
-    order = np.argsort(types, kind="stable")
-    type_starts = np.searchsorted(types[order], np.arange(num_rows + 1))
-    unpaired = np.unique(_words(bitext.target.types, bounds[:, 2], bounds[:, 3]))
-
-    starts = np.zeros(num_rows + 1, dtype=np.int64)
-    columns = np.empty(0, dtype=np.int32)
-    for _ in ("count", "fill"):
-        seen = np.full(num_columns, -1, dtype=np.int32)
-        kernels.meet(pairs[order], type_starts, bitext.target.types, bounds, seen, starts, columns)
-        if columns.size == 0:
-            starts[1] = len(unpaired)
-            np.cumsum(starts, out=starts)
-            columns = np.empty(int(starts[-1]), dtype=np.int32)
-    columns[: len(unpaired)] = unpaired
-    rows = np.repeat(np.arange(num_rows, dtype=np.int32), np.diff(starts))
-    keys = rows * np.int64(num_columns) + columns
-    keys.sort()
-    columns = (keys % num_columns).astype(np.int32)
+    starts, columns, num_met = _meeting(bitext)
     entries = {(folded(entry.source), folded(entry.target)) for entry in dictionary}
     views = tuple(
-        _view(bitext, rows, columns, num_letters, entries) for num_letters in (None, *STEM_LETTERS)
+        _view(bitext, starts, columns, num_letters, entries) for num_letters in (None, *stems)
     )
-    return Lexicon(starts, columns, views)
+    return Lexicon(starts, columns, views, num_met)
+
+
+def _meeting(bitext: Bitext) -> tuple[npt.NDArray[np.int64], _Ints, int]:
+    """Returns `row_starts`, `columns` and `num_met` of the lexicon."""
+    bounds = bitext.bounds()
+    begins = np.zeros(len(bitext.source.vocabulary) + 1, dtype=np.int64)
+    pairs = np.empty(int((bounds[:, 1] - bounds[:, 0]).sum()), dtype=np.int32)
+    kernels.group_words(bitext.source.types, bounds[:, :2], begins, pairs)
+    frequencies = np.zeros(len(bitext.target.vocabulary), dtype=np.int64)
+    kernels.count_words(bitext.target.types, bounds[:, 2:], frequencies)
+    unpaired = np.flatnonzero(frequencies)
+    starts = np.zeros_like(begins)
+    starts[1] = len(unpaired)
+    text = begins, pairs, bitext.target.types, bounds[:, 2:], frequencies
+
+    histogram = np.zeros(_SCORES + 1, dtype=np.int64)
+    kernels.meet(*text, 0, starts, np.empty(0, dtype=np.int32), histogram)
+    num_nulls = len(unpaired) + int(np.count_nonzero(np.diff(begins)))
+    reaching = np.append(histogram[::-1].cumsum()[::-1], 0)  # how many have at least each score
+    least = int(np.searchsorted(-reaching, num_nulls - MAX_SLOTS))
+
+    columns = np.empty(num_nulls + int(reaching[least]), dtype=np.int32)
+    columns[: len(unpaired)] = unpaired
+    kernels.meet(*text, least, starts, columns, histogram)
+    return starts, columns, num_nulls + int(reaching[0])
 
 
 def stem(word: str, num_letters: int | None) -> str:
@@ -161,38 +200,53 @@ def stem(word: str, num_letters: int | None) -> str:
 
 def _view(
     bitext: Bitext,
-    rows: _Ints,
+    row_starts: npt.NDArray[np.int64],
     columns: _Ints,
     num_letters: int | None,
     entries: set[tuple[str, str]],
 ) -> View:
     sources, source_stems = _stems(bitext.source.vocabulary, num_letters)
     targets, target_stems = _stems(bitext.target.vocabulary, num_letters)
-    num_columns = len(targets)
-    keys = source_stems[rows] * np.int64(num_columns) + target_stems[columns]
-    if num_letters is None:
-        slots = np.arange(len(keys), dtype=np.int32)
-    else:
-        keys, inverse = np.unique(keys, return_inverse=True)
-        slots = inverse.astype(np.int32)
-    view_rows, view_columns = np.divmod(keys, num_columns)
-    prior = np.full(len(keys), PSEUDO_COUNT, dtype=np.float32)
-    twins = np.array([targets.get(word, -1) for word in sources], dtype=np.int64)
-    prior[(twins[view_rows] == view_columns) & (view_rows != 0)] = IDENTICAL_COUNT
-    known = {
-        sources[a] * num_columns + targets[b]
-        for a, b in ((stem(a, num_letters), stem(b, num_letters)) for a, b in entries)
+    slots = np.empty(0, dtype=np.int32)
+    if num_letters is not None:
+        words = np.argsort(source_stems, kind="stable")
+        begins = np.searchsorted(source_stems[words], np.arange(len(sources) + 1))
+        slots, stem_columns = np.empty_like(columns), np.empty_like(columns)
+        stem_starts = np.empty(len(sources) + 1, dtype=np.int64)
+        num_found = kernels.group_stems(
+            row_starts,
+            columns,
+            words,
+            begins,
+            target_stems,
+            len(targets),
+            slots,
+            stem_starts,
+            stem_columns,
+        )
+        row_starts, columns = stem_starts, stem_columns[:num_found].copy()
+    known: dict[int, float] = {}
+    alike = [(number, targets[word]) for word, number in sources.items() if word in targets]
+    pairs = [(a, b, IDENTICAL_COUNT) for a, b in alike if a]
+    stemmed = {(stem(a, num_letters), stem(b, num_letters)) for a, b in entries}
+    pairs += [
+        (sources[a], targets[b], DICTIONARY_COUNT)
+        for a, b in stemmed
         if a in sources and b in targets
-    }
-    wanted = np.array(sorted(known), dtype=np.int64)
-    places = np.searchsorted(keys, wanted)
-    places, wanted = places[places < len(keys)], wanted[places < len(keys)]
-    prior[places[keys[places] == wanted]] += DICTIONARY_COUNT
+    ]
+    for a, b, count in pairs:
+        for slot in np.flatnonzero(columns[row_starts[a] : row_starts[a + 1]] == b).tolist():
+            place = int(row_starts[a]) + slot
+            known[place] = known.get(place, 0.0) + count
+    places = sorted(known)
     return View(
         slots,
-        view_rows.astype(np.int32),
-        view_columns.astype(np.int32),
-        prior,
+        row_starts,
+        columns,
+        source_stems,
+        target_stems,
+        np.array(places, dtype=np.int64),
+        np.array([known[place] for place in places], dtype=np.float32),
         list(sources),
         list(targets),
     )
@@ -203,10 +257,3 @@ def _stems(vocabulary: list[str], num_letters: int | None) -> tuple[dict[str, in
     numbers: dict[str, int] = {}
     of_word = [numbers.setdefault(stem(word, num_letters), len(numbers)) for word in vocabulary]
     return numbers, np.array(of_word, dtype=np.int32)
-
-
-def _words(types: _Ints, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> _Ints:
-    chosen = np.zeros(len(types) + 1, dtype=np.int8)
-    chosen[begins] += 1
-    chosen[ends] -= 1
-    return types[np.cumsum(chosen[:-1]) > 0]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lingraft.alignment.expectation import Corpus, Parameters
     from lingraft.alignment.lexicon import Evidence, View
 
-FORMAT = "lingraft-aligner-1"
+FORMAT = "lingraft-aligner-2"
 # Expected counts under this are what smoothing leaves behind; they stay in the totals.
 _LEAST_COUNT = 1e-3
 
@@ -49,16 +49,13 @@ class ViewCounts:
         from lingraft.alignment.lexicon import Evidence
 
         rows, columns = _numbers(view.sources, self.sources), _numbers(view.targets, self.targets)
-        keys = np.where(
-            (rows[view.rows] >= 0) & (columns[view.columns] >= 0),
-            rows[view.rows] * np.int64(len(self.targets)) + columns[view.columns],
-            -1,
-        )
+        row, column = rows[view.rows()], columns[view.columns]
+        keys = np.where((row >= 0) & (column >= 0), row * np.int64(len(self.targets)) + column, -1)
         known = self.source_totals if of_targets else self.target_totals
         numbers = rows if of_targets else columns
         totals = np.where(numbers >= 0, np.append(known, 0.0)[numbers], 0.0)
         places = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
-        counts = np.zeros(len(keys))
+        counts = np.zeros(len(keys), dtype=np.float32)
         if len(self.keys):
             found = self.keys[places] == keys
             counts[found] = self.counts[0 if of_targets else 1][places[found]]
@@ -73,7 +70,9 @@ class TrainedAligner:
         views: Counts of pairs of words and of stems.
         places: (2, NUM_MOVES) float64, as in `expectation.Parameters`.
         null: Probability of NULL.
-        chained: Whether places follow a chain.
+        model: One of `kernels.MODELS`.
+        threshold: As in `expectation.Parameters`.
+        stems: Numbers of first letters, of all views but that of whole words.
         segmentation: Signature of the rule that cut the words.
         method: Name of the method.
     """
@@ -81,7 +80,9 @@ class TrainedAligner:
     views: tuple[ViewCounts, ...]
     places: npt.NDArray[np.float64]
     null: float
-    chained: bool
+    model: str
+    threshold: float
+    stems: tuple[int, ...]
     segmentation: str
     method: str
 
@@ -91,20 +92,24 @@ class TrainedAligner:
     ) -> TrainedAligner:
         """Keeps what the parameters of a corpus say about its words."""
         views = []
-        for view, forward, backward in zip(corpus.lexicon.views, *parameters.evidence, strict=True):
+        counts, lexicon = parameters.counts, corpus.lexicon
+        directions = (
+            lexicon.evidence(counts, of_targets=of_targets) for of_targets in (True, False)
+        )
+        for view, forward, backward in zip(lexicon.views, *directions, strict=True):
             kept = np.maximum(forward.counts, backward.counts) >= _LEAST_COUNT
-            keys = view.rows.astype(np.int64) * len(view.targets) + view.columns
-            counts = np.stack([forward.counts[kept], backward.counts[kept]]).astype(np.float32)
-            views.append(
-                ViewCounts(
-                    view.sources, view.targets, keys[kept], counts, forward.totals, backward.totals
-                )
-            )
+            keys = view.rows()[kept].astype(np.int64) * len(view.targets) + view.columns[kept]
+            order = np.argsort(keys)
+            known = np.stack([forward.counts[kept][order], backward.counts[kept][order]])
+            totals = forward.totals, backward.totals
+            views.append(ViewCounts(view.sources, view.targets, keys[order], known, *totals))
         return cls(
             tuple(views),
             parameters.places,
             parameters.null,
-            parameters.chained,
+            parameters.model,
+            parameters.threshold,
+            corpus.stems,
             corpus.bitext.segmentation,
             method,
         )
@@ -113,15 +118,18 @@ class TrainedAligner:
         """Returns the parameters for the pairs of another corpus."""
         from lingraft.alignment.expectation import Parameters
 
-        evidence = tuple(
-            tuple(
+        found = Parameters.uninformed(
+            len(corpus.lexicon), null=self.null, model=self.model, threshold=self.threshold
+        )
+        found.places = self.places
+        for direction, of_targets in enumerate((True, False)):
+            evidence = (
                 known.evidence(view, of_targets=of_targets)
                 for known, view in zip(self.views, corpus.lexicon.views, strict=True)
             )
-            for of_targets in (True, False)
-        )
-        tables = corpus.tables(evidence)
-        return Parameters(tables, self.places, self.null, self.chained, evidence)
+            table = corpus.lexicon.probabilities(evidence, of_targets=of_targets)
+            found.tables[:-1, direction] = table
+        return found
 
     def save(self, path: Path) -> None:
         """Writes one safetensors file, atomically.
@@ -141,9 +149,10 @@ class TrainedAligner:
             }
         about = {
             "format": FORMAT,
-            "num_views": len(self.views),
+            "stems": list(self.stems),
             "null": self.null,
-            "chained": self.chained,
+            "model": self.model,
+            "threshold": self.threshold,
             "segmentation": self.segmentation,
             "method": self.method,
         }
@@ -173,13 +182,15 @@ class TrainedAligner:
                         read(f"{number}.source_totals"),
                         read(f"{number}.target_totals"),
                     )
-                    for number in range(about["num_views"])
+                    for number in range(1 + len(about["stems"]))
                 )
                 return cls(
                     views,
                     read("places"),
                     float(about["null"]),
-                    bool(about["chained"]),
+                    str(about["model"]),
+                    float(about["threshold"]),
+                    tuple(about["stems"]),
                     str(about["segmentation"]),
                     str(about["method"]),
                 )

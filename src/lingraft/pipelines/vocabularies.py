@@ -21,9 +21,12 @@ from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer, train_bpe, vocabulary_rule
 from lingraft.training.distilled_rows import learned_rows
 
-VERSION = 2
+VERSION = 3
 # All of `embeddings.METHODS`, and the one that runs the model and may not live beside them.
 ROW_METHODS: dict[str, Callable[..., EmbeddingMatrix]] = {**METHODS, "learned": learned_rows}
+# Views of stems lower the alignment error rate and make worse rows (docs/log.md, "rows want whole
+# words").
+ROW_STEMS: tuple[int, ...] = ()
 # What is learned from hidden states is a row to read: a head of its own takes another method.
 _HEAD_METHODS: dict[str, Callable[..., EmbeddingMatrix]] = {"learned": pieces_rows}
 
@@ -86,9 +89,9 @@ def word_links(
     out: Path,
     runtime: Runtime,
 ) -> dict[str, Any]:
-    """Aligns the words of the corpus's pairs; writes `links.safetensors`."""
+    """Aligns the words of the corpus's pairs, without stems; writes `links.safetensors`."""
     pairs = corpus_pairs(corpus, Language.parse(source_lang), Language.parse(target_lang))
-    links = align(pairs, method=method, seed=seed, runtime=runtime)
+    links = align(pairs, method=method, seed=seed, runtime=runtime, stems=ROW_STEMS)
     links.save(out / "links.safetensors")
     return {"num_pairs": links.num_pairs, "num_links": len(links), "method": method}
 
