@@ -19,6 +19,7 @@ import math
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -87,8 +88,7 @@ def main() -> None:
     for tag in arguments.languages:
         record_of = partial(_record, tag, arguments.out)
         records = {method: [record_of(method, 0)] for method in arguments.methods}
-        rivals = [method for method in records if method not in OWN and records[method][0]]
-        rivals.sort(key=lambda method: _value(records[method][0], "trained"))
+        rivals = [method for method in _ranked(records) if method not in OWN]
         for seed in arguments.seeds:
             for method in rivals[: arguments.best]:
                 records[method].append(record_of(method, seed))
@@ -108,16 +108,33 @@ def _record(tag: str, out: Path, method: str, seed: int) -> dict[str, Any]:
 def measure(tag: str, method: str, seed: int, out: Path) -> None:
     """Measures one method on one language and writes its record."""
     torch.set_num_threads(Runtime().threads)
-    texts = _texts(tag)
     record: dict[str, Any] = {"method": method, "seed": seed}
-    matrix, tokenizer = None, None
+    matrix, head, tokenizer = None, None, None
     if method not in OWN:
         done = _prepared(tag, out)
         tokenizer = Tokenizer.load(done["tokenizer"])
         started = _cpu_seconds()
         matrix, head = _rows(method, done, _scratch(out, tag, method, seed), tag)
         record["row_seconds"] = _cpu_seconds() - started
+        if not np.isfinite(matrix.rows).all():
+            num_bad = int((~np.isfinite(matrix.rows)).any(axis=1).sum())
+            record["reason"] = f"{num_bad:,} of {len(matrix):,} rows are not finite"
     record["row_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    if "reason" not in record:
+        record |= _scores(method, seed, matrix, head, tokenizer, _texts(tag))
+    path = _scratch(out, tag, method, seed).with_suffix(".json")
+    path.write_text(json.dumps(record))
+
+
+def _scores(
+    method: str,
+    seed: int,
+    matrix: EmbeddingMatrix | None,
+    head: EmbeddingMatrix | None,
+    tokenizer: Tokenizer | None,
+    texts: dict[str, list[Document]],
+) -> dict[str, Any]:
+    """Scores the 100 rows before and after training; without rows, in the source vocabulary."""
     source = load(MODEL, dtype=torch.float32)
     model = source.model
     if matrix is None or tokenizer is None:
@@ -130,6 +147,7 @@ def measure(tag: str, method: str, seed: int, out: Path) -> None:
         scorer = CausalScorer(model, tokenizer, start_token=start, bias_V=bias_V)
         return bits_per_byte(scorer, texts["test"]).to_record()
 
+    record = {}
     counted = {"train": texts["train"], "valid": texts["fit"], "start_token": start}
     if method == CALIBRATED:
         calibrate(model, fit_calibration(model, tokenizer, **counted))
@@ -139,9 +157,7 @@ def measure(tag: str, method: str, seed: int, out: Path) -> None:
         record |= {"before": value(), "biased": value(bias_V)}
     started = _cpu_seconds()
     _train(model, tokenizer, texts["train"], start, seed, OWN.get(method, TRAINED_BYTES))
-    record |= {"train_seconds": _cpu_seconds() - started, "trained": value()}
-    path = _scratch(out, tag, method, seed).with_suffix(".json")
-    path.write_text(json.dumps(record))
+    return record | {"train_seconds": _cpu_seconds() - started, "trained": value()}
 
 
 def _rows(
@@ -179,7 +195,8 @@ def _rows(
         **{side: Language.parse(code) for side, code in languages.items()},
     )
     source_rows = read_matrix(find_vocabulary(locate(MODEL)).input)
-    rows = RIVALS[name](RowInputs(files), source_rows, folder)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        rows = RIVALS[name](RowInputs(files), source_rows, Path(scratch).resolve())
     # What a tool's rows are made of only the tool knows.
     return EmbeddingMatrix.from_origins(rows, [Origin(name)] * len(rows), method=name), None
 
@@ -287,15 +304,14 @@ def print_table(
         + " | ---" * 7
         + " |"
     )
-    for method in sorted(records, key=lambda method: _value(records[method][0], "trained")):
+    for method in _ranked(records):
         first = records[method][0]
-        trained = ", ".join(f"{_value(record, 'trained'):.3f}" for record in records[method])
+        trained = ", ".join(_figure(record, "trained") for record in records[method])
         print(
-            f"| {method} | {_value(first, 'before'):.3f} "
-            f"| {_value(first, 'biased'):.3f} "
-            f"| {trained} "
+            f"| {method} | {first.get('reason') or _figure(first, 'before')} "
+            f"| {_figure(first, 'biased')} | {trained} "
             f"| {_margin(records[method], records.get(DEFAULT, []))} "
-            f"| {first.get('row_seconds', 0.0):.1f} | {first['train_seconds']:.0f} "
+            f"| {first.get('row_seconds', 0.0):.1f} | {first.get('train_seconds', 0.0):.0f} "
             f"| {first['row_peak_mb']:,.0f} |"
         )
     print(f"\nCounting: {', '.join(f'{name} {value:.3f}' for name, value in counted.items())}.")
@@ -308,7 +324,7 @@ def _margin(records: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     Seeds and rows are drawn anew 2,000 times, the same for both sides.
     """
     shared = min(len(records), len(others))
-    if shared == 0 or records is others:
+    if shared == 0 or records is others or "reason" in records[0]:
         return "–"
     sides = (records[:shared], others[:shared])
     nats, num_bytes = (
@@ -352,6 +368,16 @@ def _bytes_needed(records: dict[str, list[dict[str, Any]]]) -> str:
             when = "right after the swap" if key == "before" else "after training"
             lines.append(f"{method} {when} ({wanted:.3f}): {needs} bytes.")
     return "Training that the source vocabulary needs to reach: " + " ".join(lines)
+
+
+def _ranked(records: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """The methods, the best after training first; those without figures last."""
+    trained = {method: _value(found[0], "trained") for method, found in records.items()}
+    return sorted(trained, key=lambda method: (math.isnan(trained[method]), trained[method]))
+
+
+def _figure(record: dict[str, Any], key: str) -> str:
+    return f"{_value(record, key):.3f}" if key in record else "–"
 
 
 def _value(record: dict[str, Any], key: str) -> float:
