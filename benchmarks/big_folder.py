@@ -5,7 +5,7 @@
 A Llama folder in bfloat16, untied: two matrices of 128,000 x 4,096 (1.05 GB each) and body shards
 of random numbers. A second process grafts a Greek vocabulary of up to 32,000 ids onto it with the
 method `pieces`; its peak resident memory is printed beside the size of the checkpoint. Prints FAIL
-above 6 GB. Everything is deleted afterwards.
+above 6 GB. All that it generated is deleted afterwards.
 """
 
 import argparse
@@ -38,8 +38,12 @@ def main() -> None:
     """Generates, grafts in a second process, prints, deletes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=10.0)
-    parser.add_argument("--folder", type=Path, default=None, help="where to make it; a new folder")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where to make it; made if missing"
+    )
     given = parser.parse_args()
+    if given.folder is not None:
+        given.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="big-folder-", dir=given.folder))
     try:
         num_bytes = write_model(folder / "model", given.gigabytes)

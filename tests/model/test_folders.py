@@ -1,6 +1,8 @@
 """Folders are grafted as loaded models are, tensor for tensor, and what is damaged is refused."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXConfig, PreTrainedModel
 
+from lingraft.corpus.records import Document
 from lingraft.embeddings import EmbeddingMatrix, random_rows
 from lingraft.errors import InputError, ModelError, StoreError
-from lingraft.model import save, swap_vocabulary
+from lingraft.model import extend_vocabulary, save, swap_vocabulary
 from lingraft.model.folders import find_vocabulary, graft_folder, read_skeleton
 from lingraft.model.shards import (
     INDEX,
@@ -25,9 +28,12 @@ from lingraft.model.shards import (
     read_blocks,
     read_header,
     read_matrix,
+    row_blocks,
+    rows_from,
 )
+from lingraft.model.vocabulary_layers import padding_row
 from lingraft.model.vocabulary_swap import input_rows, is_tied, output_rows
-from lingraft.tokenizer import Tokenizer
+from lingraft.tokenizer import Tokenizer, extend_bpe
 
 MakeModel = Callable[..., PreTrainedModel]
 KINDS = ("llama_tied", "llama_untied", "gpt2", "qwen2", "neox", "neox_tied")
@@ -137,9 +143,10 @@ def test_a_folder_is_grafted_as_a_loaded_model_is(
     if shard_bytes:
         assert len(list(got.glob("model-*.safetensors"))) >= 3
         index = json.loads((got / INDEX).read_text())
-        assert index["metadata"]["total_size"] == sum(
-            tensor.num_bytes for shard in open_shards(got) for tensor in shard.tensors
-        )
+        stored = [tensor for shard in open_shards(got) for tensor in shard.tensors]
+        assert index["metadata"]["total_size"] == sum(tensor.num_bytes for tensor in stored)
+        num_parameters = sum(math.prod(tensor.shape) for tensor in stored)
+        assert index["metadata"]["total_parameters"] == num_parameters
     ours = {name.replace("embed_out", "lm_head"): t for name, t in tensors_of(got).items()}
     theirs = tensors_of(tmp_path / "wanted")
     assert ours.keys() == theirs.keys()
@@ -158,6 +165,95 @@ def test_a_folder_is_grafted_as_a_loaded_model_is(
     if kind != "qwen2":  # transformers puts rules of its own in place of this file's
         theirs_too = AutoTokenizer.from_pretrained(str(got))
         assert theirs_too("Το παλιό")["input_ids"] == other_tokenizer.encode("Το παλιό")
+
+
+# 416 rows before. 310 and 2 special ids replace them, or 412 to 450 ids grow out of the old 402.
+@pytest.mark.parametrize(("num_new", "pad_to", "num_rows"), [
+    (None, 1, 312), (None, 64, 320), (10, 1, 416), (48, 1, 450), (10, 64, 448), (48, 64, 512),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["llama_tied", "llama_untied"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_folders_are_padded_as_loaded_models_are(
+    num_new: int | None,
+    pad_to: int,
+    num_rows: int,
+    kind: str,
+    dtype: torch.dtype,
+    make_model: MakeModel,
+    tokenizer: Tokenizer,
+    other_tokenizer: Tokenizer,
+    documents: list[Document],
+    tmp_path: Path,
+) -> None:
+    target = other_tokenizer
+    if num_new is not None:
+        target = extend_bpe(tokenizer, documents * 3, new_tokens=num_new).tokenizer
+        assert len(target) == 402 + num_new
+    made = make(kind, make_model, tokenizer, dtype)
+    folder = written(made, tokenizer, tmp_path / "source", shard_bytes=30_000)
+    model = loaded(folder, dtype)
+    rows, head = new_rows(model, target)
+    operate = swap_vocabulary if num_new is None else extend_vocabulary
+    wanted = operate(model, target, rows, head, source_tokenizer=tokenizer, pad_to=pad_to)
+    if num_new is not None:  # `graft_folder` takes the rows of old ids from their matrix too
+        rows = replace(rows, rows=input_rows(wanted)[: len(target)].numpy())
+        grown_head = output_rows(wanted)
+        if head is not None and grown_head is not None:
+            head = replace(head, rows=grown_head[: len(target)].numpy())
+    graft_folder(
+        folder,
+        target,
+        rows,
+        head,
+        source_tokenizer=tokenizer,
+        out=tmp_path / "got",
+        pad_to=pad_to,
+        keep_padding=num_new is not None,
+    )
+    save(wanted, target, tmp_path / "wanted")
+    ours, theirs = tensors_of(tmp_path / "got"), tensors_of(tmp_path / "wanted")
+    assert ours["model.embed_tokens.weight"].shape == (num_rows, 32)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    for name in ("config.json", "generation_config.json"):
+        assert (tmp_path / "got" / name).read_bytes() == (tmp_path / "wanted" / name).read_bytes()
+    assert torch.equal(logits_of(loaded(tmp_path / "got", dtype)), logits_of(wanted))
+
+
+def test_a_header_in_another_order_than_the_tensors_is_read(
+    make_model: MakeModel, tokenizer: Tokenizer, other_tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    made = make("llama_untied", make_model, tokenizer, torch.float32)
+    folder = written(made, tokenizer, tmp_path / "m")
+    whole = {name: tensor.clone() for name, tensor in tensors_of(folder).items()}
+    data = (folder / SINGLE).read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    turned = dict(reversed(json.loads(data[8 : 8 + size]).items()))
+    header = json.dumps(turned).encode()
+    rest = data[8 + size :]
+    (folder / SINGLE).write_bytes(len(header).to_bytes(8, "little") + header + rest)
+    rows, head = new_rows(made, other_tokenizer)
+    out = tmp_path / "out"
+    graft_folder(folder, other_tokenizer, rows, head, source_tokenizer=tokenizer, out=out)
+    got = tensors_of(out)
+    matrices = {found.name for found in (find_vocabulary(out).input, find_vocabulary(out).output)
+                if found is not None}  # fmt: skip
+    assert len(matrices) == 2
+    assert got.keys() == whole.keys()
+    assert all(torch.equal(got[name], whole[name]) for name in whole.keys() - matrices)
+    # Values start at a multiple of eight, where every dtype may.
+    assert int.from_bytes((out / SINGLE).read_bytes()[:8], "little") % 8 == 0
+
+
+def test_a_multiple_below_one_is_refused(
+    source: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    rows, head = new_rows(loaded(source, torch.float32), tokenizer)
+    with pytest.raises(InputError, match="pad_to: expected a multiple of 1 or more, got 0"):
+        graft_folder(
+            source, tokenizer, rows, head, source_tokenizer=tokenizer, out=tmp_path / "o", pad_to=0
+        )
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -186,6 +282,25 @@ def test_blocks_are_whole_rows_whatever_their_size(source: Path) -> None:
         assert all(block.shape[1] == 32 for block in blocks)
         assert len(blocks) == {1: 416, 128: 416, 1000: 60, 10**9: 1}[num_bytes]
         assert np.array_equal(torch.cat(blocks).numpy(), whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_in_memory_and_in_a_file_come_in_the_same_blocks(
+    source: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensor = find_vocabulary(source).input
+    whole = read_matrix(tensor)
+    monkeypatch.setattr("lingraft.model.shards._BLOCK_BYTES", 1000)
+    blocks = list(row_blocks(whole, dtype))
+    assert len(blocks) == 60
+    assert {block.dtype for block in blocks} == {dtype}
+    assert torch.equal(torch.cat(blocks), torch.from_numpy(whole).to(dtype))
+    assert torch.equal(torch.cat(blocks), torch.cat(list(row_blocks(tensor, dtype))))
+    last = rows_from(tensor, 400)
+    assert last.shape == (16, 32)
+    assert np.array_equal(read_matrix(last), whole[400:])
+    mean_D = torch.from_numpy(whole).to(dtype).double().mean(0)
+    assert torch.equal(padding_row(blocks), mean_D.to(dtype))
 
 
 def test_files_without_the_vocabulary_are_copied_byte_for_byte(
@@ -364,7 +479,7 @@ def test_matrices_of_another_kind_are_refused(
     folder = written(made, tokenizer, tmp_path / "m")
     whole = tensors_of(folder)
     for name, tensor, parts in (
-        ("lm_head.weight", torch.zeros(416, 31), ("width 32", "got 31")),
+        ("lm_head.weight", torch.zeros(416, 31), ("a head of shape (416, 32)", "got (416, 31)")),
         ("lm_head.weight", torch.zeros(416), ("a matrix of F64, F32, F16, BF16", "(416,)")),
         (
             "model.embed_tokens.weight",
@@ -410,8 +525,12 @@ def test_an_index_that_does_not_fit_is_refused(source: Path, tmp_path: Path) -> 
     index = json.loads((source / INDEX).read_text())
     files = sorted(set(index["weight_map"].values()))
     astray = index["weight_map"] | {"lm_head.weight": files[1], "no.such": files[0]}
+    counts = Counter(index["weight_map"].values())
+    name, file = next((n, f) for n, f in index["weight_map"].items() if counts[f] > 1)
+    other = next(f for f in files if f != file)
     for weights, parts in (
         (astray, ("lm_head.weight in " + files[1], "2 in all")),
+        (index["weight_map"] | {name: other}, (f"{name} in {other}", "1 in all")),
         (index["weight_map"] | {"x": "../secret.safetensors"}, ("'../secret.safetensors'",)),
         ([1], ("AttributeError", INDEX)),
         (None, ("weight_map of tensor names", INDEX)),
@@ -428,7 +547,7 @@ def test_a_source_that_shrinks_meanwhile_leaves_no_copy(source: Path, tmp_path: 
     long = replace(shard, tensors=(replace(tensor, name="y", end=tensor.end + 10**6), tensor))
     out = tmp_path / "copy.safetensors"
     rows = np.zeros((2, 32), np.float32)
-    refused(lambda: copy_shard(long, out, {tensor.name: rows}), StoreError, "ended while it was")
+    refused(lambda: copy_shard(long, out, {tensor.name: [rows]}), StoreError, "ended while it was")
     assert not out.exists()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors, trainers
@@ -25,7 +25,8 @@ from lingraft.model import save
 from lingraft.model.gguf import permute_rotary, write_gguf
 from lingraft.model.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer, pre_tokenizer_name
 from lingraft.model.shards import SINGLE
-from lingraft.tokenizer import Tokenizer
+from lingraft.tokenizer import Tokenizer, train_bpe
+from lingraft.tokenizer.bpe import WORD_RULES
 
 MakeModel = Callable[..., PreTrainedModel]
 BY_NAME = {known.name: known for known in PRE_TOKENIZERS}
@@ -133,6 +134,7 @@ def test_what_transformers_reads_back_is_the_model(
     assert theirs.chat_template == TEMPLATE
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_has_the_same_ids(both: tuple[Tokenizer, Any], text: str) -> None:
     ours, theirs = both
@@ -267,19 +269,9 @@ def test_rules_that_llama_cpp_lacks_are_refused_with_the_reason(texts: list[str]
         assert "gpt-2, smollm, llama-bpe, smaug-bpe, qwen2, qwen35" in str(caught.value)
 
 
-def test_no_name_of_llama_cpp_cuts_as_words_without_marks_do() -> None:
-    """Why a vocabulary trained under `WORDS` cannot be exported under any name."""
-    chain = [pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated")]
-    ours = pre_tokenizers.Sequence(
-        [*chain, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
-    for known in PRE_TOKENIZERS:
-        theirs = pre_tokenizers.Sequence(steps_of(known))
-        for text in ("(word) नही", "a\n\nb 12"):
-            if ours.pre_tokenize_str(text) != theirs.pre_tokenize_str(text):
-                break
-        else:
-            pytest.fail(known.name)
+@pytest.mark.parametrize("words", WORD_RULES)
+def test_our_own_vocabularies_have_a_name(words: str, documents: list[Document]) -> None:
+    assert pre_tokenizer_name(train_bpe(documents, vocab_size=300, words=words)) == words
 
 
 def changed(tokenizer: Tokenizer, change: Callable[[tokenizers.Tokenizer], object]) -> Tokenizer:

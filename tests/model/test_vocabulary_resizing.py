@@ -1,14 +1,18 @@
 """Vocabularies that grow or shrink: old rows stay, padding is used up first, ids are checked."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 from transformers import PreTrainedModel
 
 from lingraft.corpus.records import Document
 from lingraft.embeddings import EmbeddingMatrix, random_rows
+from lingraft.embeddings.matrix import Origin, mix
 from lingraft.errors import InputError, ModelError
 from lingraft.model import extend_vocabulary, prune_vocabulary
 from lingraft.model.vocabulary_swap import input_rows, is_tied, output_rows
@@ -160,6 +164,40 @@ def test_the_order_of_a_map_does_not_matter(
         for id_map in (pruning.id_map, backwards)
     )
     assert torch.equal(logits_of(one), logits_of(other))
+
+
+def test_rows_go_where_the_map_says(
+    make_model: MakeModel, tokenizer: Tokenizer, pruning: Pruning
+) -> None:
+    model = make_model("llama_untied", 402)
+    first, second = pruning.tokenizer.backend.id_to_token(0), tokenizer.backend.id_to_token(1)
+    content = pruning.tokenizer.to_json()
+    content["model"]["vocab"] |= {first: 1, second: 0}
+    turned = replace(pruning.tokenizer, backend=tokenizers.Tokenizer.from_str(json.dumps(content)))
+    id_map = {**pruning.id_map, 0: 1, 1: 0}
+    small = prune_vocabulary(model, turned, id_map, source_tokenizer=tokenizer)
+    before, after = input_rows(model), input_rows(small)
+    assert torch.equal(after[[1, 0, 2]], before[[0, 1, 2]])
+
+
+def test_a_bias_of_new_ids_is_mixed_as_the_rows_of_the_head(
+    make_model: MakeModel, tokenizer: Tokenizer, extended: Tokenizer
+) -> None:
+    model = make_model("llama_untied", 410)
+    bias_V = torch.linspace(-3, 7, 410)
+    model.lm_head.bias = torch.nn.Parameter(bias_V.clone())
+    own, head_own = input_rows(model).numpy(), model.lm_head.weight.detach().numpy()
+    kept = [Origin("copied", (token,), (1.0,)) for token in range(402)]
+    new = [Origin("mean"), *[Origin("copied", (9,), (1.0,))] * 9]
+    wrong = [Origin("copied", (0,), (1.0,))] * 412
+    rows = EmbeddingMatrix.from_origins(mix(own, wrong), wrong, method="test")
+    head = EmbeddingMatrix.from_origins(mix(head_own, kept + new), kept + new, method="test")
+    grown = extend_vocabulary(model, extended, rows, head, source_tokenizer=tokenizer)
+    new_V = grown.lm_head.bias
+    assert torch.equal(new_V[:402], bias_V[:402])
+    # Padding has a bias too, which belongs in no mean.
+    assert new_V[402].item() == pytest.approx(bias_V[:402].mean().item())
+    assert torch.equal(new_V[403:], bias_V[9].expand(9))
 
 
 def test_maps_that_do_not_lead_to_the_tokenizer_are_refused(

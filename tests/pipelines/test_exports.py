@@ -4,14 +4,25 @@ import json
 from pathlib import Path
 
 import pytest
-import tokenizers
 import torch
-from tiny_models import english_tokenizer, save_tiny_llama
+from tiny_models import TEMPLATE, english_tokenizer, save_tiny_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lingraft.corpus.records import Document
 from lingraft.errors import InputError, ModelError, StoreError
-from lingraft.model import load, save
+from lingraft.model import load
 from lingraft.pipelines.exports import export
+from lingraft.pipelines.graft import graft
+from lingraft.tokenizer import train_bpe
+
+GREEK = (
+    "Το παλιό γεφύρι περνά το ποτάμι, και το ποτάμι περνά την παλιά πόλη.",
+    "Κάθε πρωί ο φούρναρης πουλά 12 καρβέλια· κάθε βράδυ μένουν 3.",
+)
+HINDI = (
+    "पुराना पुल नदी को पार करता है, और नदी पुराने शहर को।",
+    "बेकर हर सुबह १२ रोटियाँ बेचता है, और हर शाम ३ बचती हैं।",
+)
 
 
 @pytest.fixture
@@ -46,24 +57,37 @@ def test_safetensors_are_the_model_and_nothing_else(
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_gguf_is_one_file_that_transformers_reads(tmp_path: Path) -> None:
-    own = english_tokenizer()
-    backend = tokenizers.Tokenizer.from_str(own.backend.to_str())
-    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    known = type(own)(backend, own.roles, own.chat_template)
-    save_tiny_llama(tmp_path / "model")
-    model = load(tmp_path / "model", dtype=torch.float32).model
-    save(model, known, tmp_path / "known")
-    record = export(tmp_path / "known", to="gguf", out=tmp_path / "el.gguf")
+# The text decides by which of llama.cpp's rules words are cut.
+@pytest.mark.parametrize(("texts", "rules"), [(GREEK, "gpt-2"), (HINDI, "qwen35")])
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_adapted_model_is_one_gguf_file_that_transformers_reads(
+    texts: tuple[str, ...], rules: str, tied: bool, tmp_path: Path
+) -> None:
+    save_tiny_llama(tmp_path / "model", tied=tied)
+    documents = [Document(text, str(number)) for number, text in enumerate(texts * 3)]
+    new = train_bpe(documents, vocab_size=350, like=english_tokenizer())
+    new.save(tmp_path / "tokenizer")
+    adapted = tmp_path / "adapted"
+    graft(tmp_path / "model", tokenizer=tmp_path / "tokenizer", to="el", pad_to=8, out=adapted)
+    record = export(adapted, to="gguf", out=tmp_path / "el.gguf")
     assert record == {
         "format": "gguf",
         "path": str(tmp_path / "el.gguf"),
-        "num_tensors": 20,
+        "num_tensors": 20 if tied else 21,
         "num_bytes": (tmp_path / "el.gguf").stat().st_size,
-        "pre_tokenizer": "gpt-2",
+        "pre_tokenizer": rules,
     }
     theirs = AutoTokenizer.from_pretrained(str(tmp_path), gguf_file="el.gguf")
-    assert theirs("open the file")["input_ids"] == known.encode("open the file")
+    lines = [*texts, *GREEK, "(so on)  12 345 1/2\n\n 'tis 'RE it's\t٣٤"]
+    assert theirs(lines, add_special_tokens=False)["input_ids"] == new.encode_batch(lines)
+    assert theirs.chat_template == TEMPLATE
+    back = AutoModelForCausalLM.from_pretrained(
+        str(tmp_path), gguf_file="el.gguf", dtype=torch.float32
+    )
+    ids = torch.tensor([new.encode(texts[0])])
+    with torch.inference_mode():
+        before = load(adapted, dtype=torch.float32).model(input_ids=ids).logits
+        assert torch.equal(back.eval()(input_ids=ids).logits, before)
 
 
 def test_an_unsound_folder_stays_where_it_is(folder: Path, tmp_path: Path) -> None:

@@ -5,17 +5,20 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import AddedToken, processors
 
 from lingraft.corpus.records import Document
 from lingraft.errors import InputError
 from lingraft.tokenizer import Tokenizer, train_bpe, vocabulary_rule
-from lingraft.tokenizer.bpe import MAX_CHOSEN_VOCAB_SIZE, MIN_OCCURRENCES
+from lingraft.tokenizer.bpe import MAX_CHOSEN_VOCAB_SIZE, MIN_OCCURRENCES, WORD_RULES
 
 # Many pairs are equally frequent here, so that an order taken from a hash table would show.
 TRAIN_ONCE = """
@@ -111,14 +114,66 @@ def test_the_rule_tells_where_the_size_came_from() -> None:
 def test_marks_belong_to_their_letters(word: str) -> None:
     trained = train_bpe(documents_of(f"{word} {word} {word}"), vocab_size=400)
     assert trained.encode(word) == [trained.vocabulary.ids_by_bytes[word.encode()]]
+    torn = train_bpe(documents_of(f"{word} {word} {word}"), vocab_size=400, words="gpt-2")
+    assert len(torn.encode(word)) > 1
 
 
-def test_no_token_spans_words_digits_or_punctuation() -> None:
-    trained = train_bpe(documents_of("so on, 1999 and so on, 1999\n\n" * 9), vocab_size=500)
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("so on and so on", "gpt-2"),
+        ("12 345", "gpt-2"),
+        ("a" * 1999 + "e\u0301" * 1, "gpt-2"),
+        ("a" * 1999 + "e\u0301" * 3, "qwen35"),
+        ("नदी", "qwen35"),
+        ("سنة ١٩٩٩", "qwen35"),
+    ],
+)
+def test_the_text_chooses_rules_that_tear_nothing(text: str, rules: str) -> None:
+    chosen = train_bpe(documents_of(text), vocab_size=300)
+    assert (
+        chosen.backend.to_str()
+        == train_bpe(documents_of(text), vocab_size=300, words=rules).backend.to_str()
+    )
+    other = {"gpt-2": "qwen35", "qwen35": "gpt-2"}[rules]
+    assert (
+        chosen.to_json()["pre_tokenizer"]
+        != train_bpe(documents_of(text), vocab_size=300, words=other).to_json()["pre_tokenizer"]
+    )
+
+
+def test_other_rules_are_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"words: expected one of the rules gpt-2, qwen35, got 'x'"
+    ):
+        train_bpe(documents_of("a"), vocab_size=300, words="x")
+
+
+@pytest.mark.parametrize("words", WORD_RULES)
+def test_no_token_spans_words_digits_or_punctuation(words: str) -> None:
+    text = "so on, 1999 and so on, 1999. (so on) 'tis 3so\n\n  12 " * 9
+    trained = train_bpe(documents_of(text), vocab_size=500, words=words)
     spelt = [piece.decode() for piece in trained.vocabulary.pieces[256:] if piece]
     assert " and" in spelt
     for piece in spelt:
-        assert piece.strip(" ").isalpha() or not any(map(str.isalnum, piece))
+        assert not any(map(str.isdigit, piece))
+        # Qwen3.5's words begin with the sign before them.
+        bare = piece[1:] if words == "qwen35" else piece.removeprefix(" ").removeprefix("'")
+        assert piece.isalpha() or bare.isalpha() or not any(map(str.isalpha, piece))
+
+
+@pytest.mark.parametrize("words", WORD_RULES)
+@settings(deadline=None)
+@given(number=st.integers(0, 10**9), before=st.sampled_from(["", " ", "  ", "so", "\n\n"]))
+def test_every_digit_is_a_token(words: str, number: int, before: str) -> None:
+    trained = trained_under(words)
+    digits = [trained.vocabulary.ids_by_bytes[digit.encode()] for digit in str(number)]
+    assert trained.encode(f"{before}{number}")[-len(digits) :] == digits
+
+
+@cache
+def trained_under(words: str) -> Tokenizer:
+    return train_bpe(documents_of("so on, 1999 2024 2024  2024" * 9), vocab_size=300, words=words)
 
 
 @pytest.mark.parametrize("like_old", [False, True])

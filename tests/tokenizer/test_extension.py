@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from surgery_tokenizers import NEW, OLD, SPACE_MARK, SPELLINGS, documents_of, make_tokenizer
 
@@ -105,6 +105,7 @@ def test_old_text_is_cut_as_before(base: Tokenizer, extension: Extension) -> Non
 def test_words_of_the_old_text_are_cut_as_before_in_any_order(spelling: str) -> None:
     base, extended = HYPOTHESIS_PAIRS[spelling]
 
+    @settings(deadline=None)
     @given(st.lists(st.sampled_from([word for text in OLD for word in text.split()[1:]])))
     def same(chosen: list[str]) -> None:
         text = "".join(f" {word}" for word in chosen)
@@ -117,6 +118,7 @@ def test_words_of_the_old_text_are_cut_as_before_in_any_order(spelling: str) -> 
 def test_any_text_round_trips(spelling: str) -> None:
     base, extended = HYPOTHESIS_PAIRS[spelling]
 
+    @settings(deadline=None)
     @given(st.one_of(any_text, st.lists(words).map("".join)))
     def round_trip(text: str) -> None:
         ids = extended.encode(text)
@@ -231,6 +233,15 @@ class TestOldLanguage:
         done = self.extend(share)
         assert done.changed_share is not None
         assert 0 < done.changed_share <= share
+
+    def test_a_share_of_one_refuses_nothing(self) -> None:
+        # Two pairs of four tokens are counted in these three.
+        text = documents_of("aaa")
+        plain = train_bpe(text, vocab_size=256)
+        free = extend_bpe(plain, text * 2, new_tokens=1, keep=text, max_changed_share=1.0)
+        assert (free.num_new, free.num_refused, free.num_changed_tokens) == (1, 0, 2)
+        nearly = extend_bpe(plain, text * 2, new_tokens=1, keep=text, max_changed_share=0.9)
+        assert (nearly.num_new, nearly.num_refused) == (0, 1)
 
     def test_changed_tokens_are_those_not_at_their_place(self) -> None:
         one = extend_bpe(self.base, documents_of("Evening Evening"), new_tokens=1).tokenizer

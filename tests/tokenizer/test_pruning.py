@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from surgery_tokenizers import NEW, OLD, SPACE_MARK, SPELLINGS, documents_of, make_tokenizer
 from tiny_tokenizers import TEXTS
@@ -83,6 +83,7 @@ def test_only_leaves_are_cut(spelling: str) -> None:
 def test_any_text_round_trips(spelling: str) -> None:
     base, pruned = BASES[spelling], PRUNED[spelling].tokenizer
 
+    @settings(deadline=None)
     @given(st.one_of(any_text, st.sampled_from(TEXTS)))
     def round_trip(text: str) -> None:
         before, after = base.encode(text), pruned.encode(text)
@@ -179,7 +180,8 @@ def test_a_pruned_tokenizer_is_saved_and_loaded(tmp_path: Path) -> None:
 
 def test_roles_that_are_no_added_tokens_stay() -> None:
     base = BASES["byte_level"]
-    last = base.backend.id_to_token(len(base) - 1)
+    # The longest token is several merges deep.
+    last = max((token for token in base.backend.get_vocab() if "<" not in token), key=len)
     assert last not in read_rules(prune(base, documents_of("q"), vocab_size=270).tokenizer).ids
     named = replace(base, roles={**base.roles, "pad_token": last})
     with pytest.raises(InputError) as caught:

@@ -2,7 +2,7 @@
 
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 
@@ -56,6 +56,7 @@ class TestByteLevel:
         assert {bytes([byte]) for byte in range(256)} <= set(vocabulary.ids_by_bytes)
         assert not vocabulary.fallback
 
+    @settings(deadline=None)
     @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
     def test_the_file_and_the_view_spell_the_same(self, tokenizer: Tokenizer, text: str) -> None:
         ids = tokenizer.encode(text)
@@ -92,6 +93,7 @@ class TestSentencePiece:
             assert vocabulary.pieces[token] == text.encode()
         assert vocabulary.ids_by_bytes[b"B"] == 1 + ord("B")
 
+    @settings(deadline=None)
     @given(st.text(alphabet="Aжπ한 ไ!"))
     def test_any_text_is_spelt_with_a_space_in_front(self, text: str) -> None:
         tokenizer = sentencepiece("prepend")

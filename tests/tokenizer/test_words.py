@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lingraft.tokenizer.words import word_spans
@@ -20,6 +20,7 @@ def cut(text: str) -> list[str]:
     return [text[begin:end] for begin, end in word_spans(text)]
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.text(alphabet=SCRIPTS)))
 def test_spans_are_ordered_disjoint_and_cover_all_but_space(text: str) -> None:
     spans = word_spans(text)
@@ -30,6 +31,7 @@ def test_spans_are_ordered_disjoint_and_cover_all_but_space(text: str) -> None:
     assert places == visible
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=SCRIPTS), st.text(alphabet=SCRIPTS))
 def test_a_space_separates(first: str, second: str) -> None:
     # A mark after a space stands on its own, as it does at the start of a text.

@@ -13,7 +13,10 @@ def graft(
     model: Annotated[
         str | None, typer.Argument(help="Model folder, smollm2-135m, or a hub name.")
     ] = None,
-    tokenizer: Annotated[Path | None, typer.Option(help="Folder of the new tokenizer.")] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the new tokenizer, also an extended or pruned one."),
+    ] = None,
     to: Annotated[str | None, typer.Option(help="The new language.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the grafted model.")] = None,
     pairs: Annotated[list[str] | None, typer.Option(help="Translations.")] = None,
@@ -22,6 +25,7 @@ def graft(
         str | None, typer.Option(help="trans_tokenize, pieces, wechsel, focus, omp, dictionary, …")
     ] = None,
     source_lang: Annotated[str, typer.Option(help="The language that the model speaks.")] = "en",
+    pad_to: Annotated[int, typer.Option(help="Rows become a multiple of this.")] = 1,
     explain: Annotated[
         list[str] | None, typer.Option(help="Print where this token's row came from, as JSON.")
     ] = None,
@@ -33,6 +37,9 @@ def graft(
     threads: Threads = 0,
 ) -> None:
     """Swap a model's vocabulary, without training; or check what somebody swapped.
+
+    A tokenizer from `lingraft tokenizer extend` or `prune` keeps the model's rows of old tokens to
+    the bit: only those of new tokens are made.
 
     Example: lingraft graft smollm2-135m --tokenizer tok-el --to el --pairs en-el.tsv --out grafted
 
@@ -60,6 +67,7 @@ def graft(
             dictionary=dictionary,
             method=method,
             source_lang=source_lang,
+            pad_to=pad_to,
             explain=explain or (),
             seed=seed,
             runtime=Runtime(threads),

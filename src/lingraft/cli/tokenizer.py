@@ -56,6 +56,8 @@ def extend(
 ) -> None:
     """Add tokens for a new language, with merges; old ids stay.
 
+    `lingraft graft MODEL --tokenizer OUT --to LANG` gives a model the new vocabulary.
+
     Example: lingraft tokenizer extend smollm2-135m --text el.txt --lang el --new-tokens 2000
     --keep en.txt --out tok-en-el
     """
@@ -83,6 +85,8 @@ def prune(
     lang: Lang = "en",
 ) -> None:
     """Remove the tokens that a text needs least.
+
+    `lingraft graft MODEL --tokenizer OUT --to LANG` gives a model the new vocabulary.
 
     Example: lingraft tokenizer prune smollm2-135m --text en.txt --vocab-size 20000 --out tok-20k
     """

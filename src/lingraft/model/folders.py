@@ -1,8 +1,8 @@
 """Vocabulary swaps on model folders: for models that are larger than the memory at hand.
 
 Only the embedding and head matrices are read; every other tensor is copied byte for byte in its
-own dtype. The result is what `swap_vocabulary` and `save` give for a model loaded in the dtype of
-its file.
+own dtype. The result is what `swap_vocabulary` or `extend_vocabulary` and `save` give for a model
+loaded in the dtype of its file.
 """
 
 import json
@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from lingraft.embeddings.matrix import EmbeddingMatrix
@@ -22,6 +21,7 @@ from lingraft.model.loading import check_folder, quiet
 from lingraft.model.shards import (
     DTYPES,
     INDEX,
+    Rows,
     Shard,
     StoredTensor,
     check_matrix,
@@ -29,8 +29,10 @@ from lingraft.model.shards import (
     open_shards,
     read_blocks,
     read_header,
+    row_blocks,
+    rows_from,
 )
-from lingraft.model.vocabulary_layers import carry_ids
+from lingraft.model.vocabulary_layers import carry_ids, padded_size, padding_row
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 # Names that files have for what transformers calls otherwise; GPT-NeoX's head was renamed.
@@ -91,10 +93,10 @@ def find_vocabulary(folder: Path, shards: tuple[Shard, ...] | None = None) -> St
             )
         return StoredVocabulary(embedding, None, None, skeleton)
     check_matrix(head)
-    if head.shape[1] != embedding.shape[1]:
+    if head.shape != embedding.shape:
         raise ModelError(
-            expected=f"a head of width {embedding.shape[1]}, as the embedding has it",
-            got=str(head.shape[1]),
+            expected=f"a head of shape {embedding.shape}, as the embedding has it",
+            got=str(head.shape),
             where=f"{head.path}, {head.name}",
         )
     if tied and equal_matrices(embedding, head):
@@ -105,11 +107,13 @@ def find_vocabulary(folder: Path, shards: tuple[Shard, ...] | None = None) -> St
 def graft_folder(
     folder: Path,
     tokenizer: Tokenizer,
-    rows: EmbeddingMatrix,
-    output_rows: EmbeddingMatrix | None = None,
+    rows: EmbeddingMatrix | StoredTensor,
+    output_rows: EmbeddingMatrix | StoredTensor | None = None,
     *,
     source_tokenizer: Tokenizer,
     out: Path,
+    pad_to: int = 1,
+    keep_padding: bool = False,
 ) -> None:
     """Writes a copy of a model folder in which the vocabulary is replaced.
 
@@ -119,13 +123,18 @@ def graft_folder(
     Args:
         folder: The source model; only read.
         tokenizer: The new tokenizer.
-        rows: Input rows (V_target, D).
+        rows: Input rows (V_target, D), which need not be in memory.
         output_rows: Head rows (V_target, D); only for folders with an untied head.
         source_tokenizer: The source model's tokenizer, to carry special ids over.
         out: Another folder; made if it is not there.
+        pad_to: The matrices get a multiple of this many rows; see `vocabulary_layers.padded` for
+            what the padding holds.
+        keep_padding: No matrix shrinks: rows of the source beyond the new ids keep their values,
+            as in `extend_vocabulary`.
 
     Raises:
-        InputError: Rows of another shape than ids and width, or `out` is the source.
+        InputError: Rows of another shape than ids and width, a multiple of less than 1, or `out`
+            is the source.
         ModelError: See `find_vocabulary`; or output rows are missing, or given to a tied model.
         StoreError: The folder cannot be written or the disk is full.
     """
@@ -142,20 +151,24 @@ def graft_folder(
             where=str(folder),
             hint="the head of a tied model is its input matrix",
         )
-    replaced: dict[str, NDArray[np.float32] | None] = {}
+    num_rows = padded_size(max(len(tokenizer), found.input.shape[0] if keep_padding else 0), pad_to)
+    replaced: dict[str, list[Rows] | None] = {}
     for matrix, place, where in (
         (rows, found.input, "rows"),
         (output_rows, found.output, "output_rows"),
     ):
         if matrix is not None and place is not None:
+            given = matrix.rows if isinstance(matrix, EmbeddingMatrix) else matrix
             expected = (len(tokenizer), place.shape[1])
-            if matrix.rows.shape != expected:
+            if given.shape != expected:
                 raise InputError(
                     expected=f"rows of shape {expected} (ids of the tokenizer, width of the model)",
-                    got=f"shape {matrix.rows.shape}",
+                    got=f"shape {given.shape}",
                     where=where,
                 )
-            replaced[place.name] = matrix.rows
+            replaced[place.name] = _padded(
+                given, place, num_rows=num_rows, keep_padding=keep_padding
+            )
     if found.copy is not None:
         replaced[found.copy.name] = None
     for stale in ("config.json", "generation_config.json", "chat_template.jinja", INDEX):
@@ -166,7 +179,7 @@ def graft_folder(
     if (folder / INDEX).exists():
         _write_index(folder, out, found)
     tokenizer.save(out)
-    _write_settings(folder, out, found, source_tokenizer, tokenizer)
+    _write_settings(folder, out, found, source_tokenizer, tokenizer, num_rows=num_rows)
 
 
 def read_skeleton(folder: Path) -> PreTrainedModel:
@@ -227,6 +240,18 @@ def equal_matrices(one: StoredTensor, other: StoredTensor) -> bool:
     )
 
 
+def _padded(rows: Rows, place: StoredTensor, *, num_rows: int, keep_padding: bool) -> list[Rows]:
+    """Rows for ids, then what the stored matrix has beyond them, then padding."""
+    parts, num_ids = [rows], rows.shape[0]
+    if keep_padding and place.shape[0] > num_ids:
+        parts.append(rows_from(place, num_ids))
+    missing = num_rows - sum(part.shape[0] for part in parts)
+    if missing:
+        row_D = padding_row(row_blocks(rows, DTYPES[place.dtype])).float().numpy()
+        parts.append(np.broadcast_to(row_D, (missing, len(row_D))))
+    return parts
+
+
 def _write_index(folder: Path, out: Path, found: StoredVocabulary) -> None:
     """The index without a head that is no longer stored, its sums counted anew."""
     index: dict[str, Any] = json.loads((folder / INDEX).read_bytes())
@@ -245,12 +270,18 @@ def _write_index(folder: Path, out: Path, found: StoredVocabulary) -> None:
 
 
 def _write_settings(
-    folder: Path, out: Path, found: StoredVocabulary, source: Tokenizer, target: Tokenizer
+    folder: Path,
+    out: Path,
+    found: StoredVocabulary,
+    source: Tokenizer,
+    target: Tokenizer,
+    *,
+    num_rows: int,
 ) -> None:
     config, generation = found.skeleton.config, found.skeleton.generation_config
     if (folder / "generation_config.json").exists():
         generation = GenerationConfig.from_pretrained(str(folder))
-    config.get_text_config().vocab_size = len(target)
+    config.get_text_config().vocab_size = num_rows
     config.tie_word_embeddings = found.output is None
     config.dtype = DTYPES[found.input.dtype]
     config.architectures = [type(found.skeleton).__name__]

@@ -5,9 +5,10 @@ or blocks of rows of single tensors, and copies the rest as bytes.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,6 +56,10 @@ class StoredTensor:
     def num_bytes(self) -> int:
         """Bytes of its values."""
         return self.end - self.begin
+
+
+Rows = NDArray[np.float32] | StoredTensor
+"""Rows (V, D) in memory or in a file."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,24 @@ def read_blocks(tensor: StoredTensor, *, num_bytes: int = _BLOCK_BYTES) -> Itera
             yield torch.frombuffer(block, dtype=DTYPES[tensor.dtype]).view(-1, tensor.shape[1])
 
 
+def row_blocks(rows: Rows, dtype: torch.dtype) -> Iterator[torch.Tensor]:
+    """Yields rows (V, D) of an array or of a file in blocks of another dtype."""
+    if isinstance(rows, StoredTensor):
+        for block in read_blocks(rows):
+            yield block.to(dtype)
+        return
+    step = max(_BLOCK_BYTES // max(rows.itemsize * rows.shape[1], 1), 1)
+    for begin in range(0, len(rows), step):
+        yield torch.tensor(rows[begin : begin + step], dtype=dtype)
+
+
+def rows_from(tensor: StoredTensor, first: int) -> StoredTensor:
+    """Returns the rows of a stored matrix from one on, without reading any."""
+    row_bytes = tensor.num_bytes // max(tensor.shape[0], 1)
+    shape = (tensor.shape[0] - first, *tensor.shape[1:])
+    return replace(tensor, shape=shape, begin=tensor.begin + first * row_bytes)
+
+
 def read_matrix(tensor: StoredTensor) -> NDArray[np.float32]:
     """Reads a matrix (V, D) as float32; beside the result only one block is in memory."""
     check_matrix(tensor)
@@ -211,16 +234,15 @@ def check_matrix(tensor: StoredTensor) -> None:
         )
 
 
-def copy_shard(
-    shard: Shard, path: Path, replaced: Mapping[str, NDArray[np.float32] | None]
-) -> None:
+def copy_shard(shard: Shard, path: Path, replaced: Mapping[str, Sequence[Rows] | None]) -> None:
     """Copies a safetensors file, some of its matrices replaced and the others byte for byte.
 
     Args:
         shard: The file.
         path: Where its copy goes; written whole or not at all.
-        replaced: New rows (V', D) of a tensor, which are stored in its dtype; None leaves the
-            tensor out. A file with none of these tensors is copied as it is.
+        replaced: New rows (V', D) of a tensor in parts, one after the other, which are stored in
+            its dtype; None leaves the tensor out. A file with none of these tensors is copied as
+            it is.
 
     Raises:
         StoreError: The folder cannot be written or the disk is full.
@@ -234,12 +256,14 @@ def copy_shard(
     with atomic_writer(path) as target, shard.path.open("rb") as source:
         target.write(header)
         for tensor in kept:
-            rows = replaced.get(tensor.name)
-            if rows is None:
+            parts = replaced.get(tensor.name)
+            if parts is None:
                 source.seek(tensor.begin)
                 _copy_bytes(source, target, tensor.num_bytes)
-            else:
-                _write_rows(rows, DTYPES[tensor.dtype], target)
+                continue
+            for part in parts:
+                for block in row_blocks(part, DTYPES[tensor.dtype]):
+                    target.write(block.view(torch.uint8).numpy().data)
 
 
 def _check_extent(tensors: Sequence[StoredTensor], begin: int, end: int) -> None:
@@ -253,16 +277,18 @@ def _check_extent(tensors: Sequence[StoredTensor], begin: int, end: int) -> None
 
 
 def _header(
-    tensors: Sequence[tuple[StoredTensor, NDArray[np.float32] | None]],
-    metadata: Mapping[str, str],
+    tensors: Sequence[tuple[StoredTensor, Sequence[Rows] | None]], metadata: Mapping[str, str]
 ) -> bytes:
     content: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     begin = 0
-    for tensor, rows in tensors:
-        size = tensor.num_bytes if rows is None else rows.size * DTYPES[tensor.dtype].itemsize
+    for tensor, parts in tensors:
+        size, shape = tensor.num_bytes, list(tensor.shape)
+        if parts is not None:
+            shape = [sum(part.shape[0] for part in parts), *parts[0].shape[1:]]
+            size = math.prod(shape) * DTYPES[tensor.dtype].itemsize
         content[tensor.name] = {
             "dtype": tensor.dtype,
-            "shape": list(tensor.shape if rows is None else rows.shape),
+            "shape": shape,
             "data_offsets": [begin, begin + size],
         }
         begin += size
@@ -278,10 +304,3 @@ def _copy_bytes(source: BinaryIO, target: BinaryIO, num_bytes: int) -> None:
             raise OSError("the file ended while it was read")
         target.write(block)
         num_bytes -= len(block)
-
-
-def _write_rows(rows: NDArray[np.float32], dtype: torch.dtype, target: BinaryIO) -> None:
-    step = max(_BLOCK_BYTES // max(rows.itemsize * rows.shape[1], 1), 1)
-    for begin in range(0, len(rows), step):
-        block = torch.tensor(rows[begin : begin + step], dtype=dtype)
-        target.write(block.view(torch.uint8).numpy().data)

@@ -4,6 +4,7 @@ Axes: V rows of a matrix, D model width.
 """
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from lingraft.tokenizer.tokenizer import Tokenizer
 
 # exp(-1e4) is 0 in every floating point type, and -1e4 is finite in all of them.
 PADDING_BIAS = -1e4
+_BLOCK_ROWS = 4096
 _ID_SETTINGS = (
     "bos_token_id",
     "eos_token_id",
@@ -133,8 +135,8 @@ def padded(tensors: VocabularyTensors, num_rows: int, *, num_ids: int) -> Vocabu
     """
 
     def grown(own_VD: torch.Tensor) -> torch.Tensor:
-        mean_D = own_VD[:num_ids].double().mean(0).to(own_VD.dtype)
-        return torch.cat([own_VD, mean_D.expand(num_rows - len(own_VD), -1)])
+        row_D = padding_row(torch.split(own_VD[:num_ids], _BLOCK_ROWS))
+        return torch.cat([own_VD, row_D.expand(num_rows - len(own_VD), -1)])
 
     bias_V = tensors.bias_V
     if bias_V is not None:
@@ -144,6 +146,18 @@ def padded(tensors: VocabularyTensors, num_rows: int, *, num_ids: int) -> Vocabu
         output_VD=None if tensors.output_VD is None else grown(tensors.output_VD),
         bias_V=bias_V,
     )
+
+
+def padding_row(blocks: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Returns the mean (D,) of a matrix that comes in blocks of rows, in the dtype of these.
+
+    All rows in double at once would be four times a matrix in bfloat16.
+    """
+    num_rows, sums_D = 0, torch.zeros(())
+    for block in blocks:
+        sums_D = sums_D.to(block.device) + block.double().sum(0)
+        num_rows, dtype = num_rows + len(block), block.dtype
+    return (sums_D / num_rows).to(dtype)
 
 
 def mixed_bias(rows: EmbeddingMatrix, bias_V: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,12 +14,14 @@ from lingraft.files import write_json
 from lingraft.languages import Language
 from lingraft.model.folders import graft_folder
 from lingraft.model.loading import check_folder, load_tokenizer, locate
+from lingraft.model.shards import StoredTensor, read_header
+from lingraft.model.vocabulary_layers import padded_size
 from lingraft.pipelines.adapt import STATE, check_out, pair_files
 from lingraft.pipelines.corpora import read_all_pairs, write_pairs
+from lingraft.pipelines.kept_rows import keep_rows
 from lingraft.pipelines.vocabularies import (
     ROW_METHODS,
     check_beside_model,
-    load_rows,
     uses_links,
     vocabulary_rows,
     word_links,
@@ -28,6 +30,7 @@ from lingraft.pipelines.vocabularies import explain as explain_row
 from lingraft.runtime import Runtime
 from lingraft.study import File, Plan, Progress, Store, job, run
 from lingraft.tokenizer import Tokenizer
+from lingraft.tokenizer.descent import descent
 
 VERSION = 1
 
@@ -51,6 +54,7 @@ def graft(
     dictionary: Path | None = None,
     method: str | None = None,
     source_lang: str = "en",
+    pad_to: int = 1,
     explain: Sequence[str] = (),
     seed: int = 0,
     runtime: Runtime | None = None,
@@ -59,24 +63,28 @@ def graft(
     """Swaps a model's vocabulary and writes the result, without training.
 
     Weights are copied file by file in their own dtype, so that a model may be larger than the
-    memory; see `model.folders.graft_folder`.
+    memory; see `model.folders.graft_folder`. A vocabulary that was extended or pruned from the
+    model's own keeps the rows of its old tokens to the bit, and `method` makes those of the new
+    ones; an extended one takes up the matrices' padding first and never shortens them.
 
     Args:
         model: A model folder, a packaged model or a hub name.
-        tokenizer: Folder of the new tokenizer.
+        tokenizer: Folder of the new tokenizer, e.g. of `tokenizer.extend_bpe` or `prune`.
         to: The new language.
         out: Folder of the grafted model.
         pairs: Files of translations.
         dictionary: A TSV of words and translations.
         method: A transfer method; `trans_tokenize` where there are pairs, else `pieces`.
         source_lang: The language that the model speaks.
+        pad_to: The matrices get a multiple of this many rows; padding is the mean of all rows.
         explain: Tokens whose rows are to be explained.
         seed: Of random rows.
         runtime: Threads and device.
         progress: Where to report to.
 
     Raises:
-        InputError: No such method or token, the method lacks pairs, or `out` is the model.
+        InputError: No such method or token, the method lacks pairs, `out` is the model, or
+            `pad_to` is less than 1.
         ModelError: The folder is unsafe, damaged, quantised, or its head has a bias.
         StoreError: `out` is not ours, or the disk is full.
     """
@@ -89,12 +97,15 @@ def graft(
             got=repr(method),
             where="method",
         )
+    padded_size(1, pad_to)  # refuses a bad multiple before any work
     folder = locate(model)
     if out.resolve() == folder.resolve():
         raise InputError(expected="another folder than the model's", got=str(out), where="out")
     check_folder(folder)
-    load_tokenizer(folder)
+    source = load_tokenizer(folder)
     check_beside_model(tokenizer, folder)  # now, since it costs nothing yet
+    target = Tokenizer.load(tokenizer)
+    found = descent(source, target)
     languages: dict[str, Any] = {
         "source_lang": str(Language.parse(source_lang)),
         "target_lang": str(Language.parse(to)),
@@ -107,12 +118,13 @@ def graft(
         **languages,
     )
     links = job(word_links, name="links", corpus=corpus, method="hmm", seed=seed, **languages)
+    weights, vocabulary = File(folder), File(tokenizer)
     rows = job(
         vocabulary_rows,
         name="rows",
         method=method,
-        model=File(folder),
-        tokenizer=File(tokenizer),
+        model=weights,
+        tokenizer=vocabulary,
         corpus=corpus,
         # Other methods use no pairs: aligning for them would be work for nothing.
         links=links if bilingual and uses_links(method) else None,
@@ -120,21 +132,40 @@ def graft(
         seed=seed,
         **languages,
     )
+    if found is not None:
+        rows = job(
+            keep_rows,
+            name="kept",
+            model=weights,
+            tokenizer=vocabulary,
+            rows=rows if len(found.kept) < len(target) else None,
+        )
     done = run(
         Plan({"rows": rows}, name="graft"),
         store=Store(out / STATE / "store"),
         runtime=runtime or Runtime(),
         progress=progress,
     )
-    source, target = Tokenizer.load(folder), Tokenizer.load(tokenizer)
-    matrix, head = load_rows(done["rows"].path)
-    graft_folder(folder, target, matrix, head, source_tokenizer=source, out=out)
+    made = done["rows"].path
+    graft_folder(
+        folder,
+        target,
+        _stored_rows(made / "input"),
+        _stored_rows(made / "output") if (made / "output").is_dir() else None,
+        source_tokenizer=source,
+        out=out,
+        pad_to=pad_to,
+        keep_padding=found is not None and found.kind == "extended",
+    )
     write_json(out / STATE / "coverage.json", done["rows"].result)
-    explained = [
-        explain_row(token, rows=done["rows"].path, source=source, target=target)
-        for token in explain
-    ]
+    explained = [explain_row(token, rows=made, source=source, target=target) for token in explain]
     return Graft(out, done["rows"].result, explained)
+
+
+def _stored_rows(folder: Path) -> StoredTensor:
+    """The rows of a saved `EmbeddingMatrix`, left in their file: two of them may be too many."""
+    tensors = read_header(folder / "rows.safetensors").tensors
+    return next(tensor for tensor in tensors if tensor.name == "rows")
 
 
 def prepare_pairs(
