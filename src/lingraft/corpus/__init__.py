@@ -1,12 +1,14 @@
 """Text in: documents, pairs, what was rejected and why, splits, checks, and bundled samples."""
 
 from lingraft.corpus import samples
+from lingraft.corpus.cleaning import Cleaned, clean_pairs
 from lingraft.corpus.identification import (
     Identification,
     LanguageCheck,
     check_language,
     identify,
     is_identifiable,
+    is_same_language,
 )
 from lingraft.corpus.orthography import (
     NormalizationReport,
@@ -27,6 +29,7 @@ from lingraft.corpus.splits import (
 )
 
 __all__ = [
+    "Cleaned",
     "Document",
     "Documents",
     "HeldOut",
@@ -39,10 +42,12 @@ __all__ = [
     "Rejected",
     "Split",
     "check_language",
+    "clean_pairs",
     "hold_out",
     "identify",
     "inspect_orthography",
     "is_identifiable",
+    "is_same_language",
     "matching_key",
     "normalize",
     "random_split",

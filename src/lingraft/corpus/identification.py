@@ -87,8 +87,7 @@ def check_language(documents: Documents, *, seed: int, sample: int = 500) -> Lan
             found.append(identify(text).language)
     if not found:
         return LanguageCheck(share_expected=None, shares={}, known=True, num_checked=0)
-    label = _known_as(language)
-    num_expected = sum(x is not None and _known_as(x) == label for x in found)
+    num_expected = sum(is_same_language(x, language) for x in found)
     counts = Counter(str(x) if x else UNIDENTIFIED for x in found)
     return LanguageCheck(
         share_expected=num_expected / len(found),
@@ -120,6 +119,11 @@ def identify(text: str) -> Identification:
 def is_identifiable(lang: Language) -> bool:
     """Whether the identifier knows a language, by its own code or by its macrolanguage's."""
     return _known_as(lang) is not None
+
+
+def is_same_language(one: Language | None, other: Language) -> bool:
+    """Whether the identifier takes two languages for one, whatever their scripts."""
+    return one is not None and _known_as(one) == _known_as(other) is not None
 
 
 @lru_cache(maxsize=1)

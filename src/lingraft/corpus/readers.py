@@ -205,7 +205,7 @@ def _json_pairs(
             yield row
             continue
         source, target = _first(row, source_keys), _first(row, target_keys)
-        if source is None and target is None:
+        if source is None or target is None:  # "id" is Indonesian's tag and our rows' own key
             source, target = row.get("source"), row.get("target")
         if source is None or target is None:
             yield Rejected(str(path), number, NOT_IN_LANGUAGE)

@@ -5,6 +5,7 @@ Each method asks only for what it uses; `METHODS` is what the command line reads
 
 from collections.abc import Callable
 
+from lingraft.embeddings.averaging import average_rows, row_cosines
 from lingraft.embeddings.baselines import mean_rows, random_rows
 from lingraft.embeddings.dictionary import dictionary_rows
 from lingraft.embeddings.focus import focus_rows
@@ -31,12 +32,14 @@ __all__ = [
     "EmbeddingMatrix",
     "Origin",
     "WordVectors",
+    "average_rows",
     "dictionary_rows",
     "focus_rows",
     "mean_rows",
     "omp_rows",
     "pieces_rows",
     "random_rows",
+    "row_cosines",
     "train_token_vectors",
     "train_word_vectors",
     "trans_tokenize_rows",

@@ -4,7 +4,8 @@
 """
 
 from lingraft.report.card import write_model_card
+from lingraft.report.factors import write_factor_report
 from lingraft.report.page import write_report
 from lingraft.report.table import render_table
 
-__all__ = ["render_table", "write_model_card", "write_report"]
+__all__ = ["render_table", "write_factor_report", "write_model_card", "write_report"]

@@ -36,7 +36,8 @@ def write_report(record: Mapping[str, Any], path: Path) -> None:
     write_text(path, _render(checked(record)))
 
 
-def _render(record: dict[str, Any]) -> str:
+def render(template: str, **values: Any) -> str:
+    """Returns a page made of a template of this package, the style sheet and its policy."""
     # The loader reads by itself in a wheel, a zip or a source tree; autoescape is on for all names.
     environment = Environment(
         loader=PackageLoader("lingraft", "report"),
@@ -58,7 +59,13 @@ def _render(record: dict[str, Any]) -> str:
     loader = environment.loader
     assert loader is not None
     style = loader.get_source(environment, _STYLESHEET)[0]
-    return environment.get_template(_TEMPLATE).render(
+    page = environment.get_template(template)
+    return page.render(style=style, policy=_policy(style), **values)
+
+
+def _render(record: dict[str, Any]) -> str:
+    return render(
+        _TEMPLATE,
         record=record,
         table=build_table(record),
         answer=answers.answer(record),
@@ -74,8 +81,6 @@ def _render(record: dict[str, Any]) -> str:
         scores=list(scores_of(record)),
         colours=arm_colours(record),
         figures=_figures(record),
-        style=style,
-        policy=_policy(style),
     )
 
 

@@ -41,12 +41,18 @@ class Batch:
     num_bytes: int
     num_tokens: int
 
-    def blocked_mask(self, dtype: torch.dtype) -> torch.Tensor:
-        """Returns the additive attention mask (R, 1, T, T): causal, within one document only."""
+    def blocked_mask(self, dtype: torch.dtype, *, causal: bool = True) -> torch.Tensor:
+        """Returns the additive attention mask (R, 1, T, T): within one document only.
+
+        Args:
+            dtype: Of the mask.
+            causal: Whether a token sees only itself and what is before it.
+        """
         segment_RT = self.segment_RT
         length = segment_RT.shape[1]
-        causal_TT = torch.ones(length, length, dtype=torch.bool).tril()
-        seen_RTT = (segment_RT[:, :, None] == segment_RT[:, None, :]) & causal_TT
+        seen_RTT = segment_RT[:, :, None] == segment_RT[:, None, :]
+        if causal:
+            seen_RTT &= torch.ones(length, length, dtype=torch.bool).tril()
         mask = torch.zeros(seen_RTT.shape, dtype=dtype)
         mask.masked_fill_(~seen_RTT, torch.finfo(dtype).min)
         return mask[:, None]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -28,11 +28,13 @@ from lingraft.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from lingraft.training.masked import MaskedTrainer
 from lingraft.training.runs import Advance, TrainingRun
 from lingraft.training.stages import Schedule, Stage, check_stages, stage_at
 from lingraft.training.trainer import Evaluate, Trainer
 from lingraft.units import Budget
 
+Objective = Literal["causal", "masked"]
 # How long a step takes is not known before the first one.
 _FIRST_STEP_SHARE = 0.01
 
@@ -47,6 +49,7 @@ def continue_pretraining(
     schedule: Schedule,
     stages: tuple[Stage, ...],
     seed: int,
+    objective: Objective = "causal",
     weight_decay: float = 0.0,
     runtime: Runtime | None = None,
     evaluate: Evaluate | None = None,
@@ -70,7 +73,8 @@ def continue_pretraining(
         packing: How text becomes batches.
         schedule: Learning rate.
         stages: What is trained when.
-        seed: Of the order of documents and of dropout.
+        seed: Of the order of documents, of dropout, of masks and of adapters.
+        objective: ``"causal"``, the next token; ``"masked"``, hidden ones, for encoders.
         weight_decay: AdamW's, on matrices only.
         runtime: Threads, device and precision.
         evaluate: Called with the model at evaluation points; its values go into the curve.
@@ -84,8 +88,8 @@ def continue_pretraining(
         Steps, bytes, losses and the curve.
 
     Raises:
-        InputError: A budget under one batch, no text, stages that do not fill the budget, or a
-            window that the model cannot see at once.
+        InputError: A budget under one batch, no text, stages that do not fill the budget, a
+            window that the model cannot see at once, or no mask token for ``"masked"``.
         ModelError: The model is not in float32, or its loss stops being finite.
         StoreError: The checkpoints are another run's, or cannot be written.
     """
@@ -95,7 +99,19 @@ def continue_pretraining(
     torch.set_num_threads(runtime.threads)
     device = _device(runtime)
     model.to(device)
-    trainer = Trainer(model, device=device, runtime=runtime, weight_decay=weight_decay, seed=seed)
+    make_trainer = (
+        Trainer
+        if objective == "causal"
+        else partial(MaskedTrainer, mask_token=_mask_token(tokenizer))
+    )
+    trainer = make_trainer(
+        model,
+        device=device,
+        runtime=runtime,
+        weight_decay=weight_decay,
+        seed=seed,
+        adapters=any(stage.part == "adapters" for stage in stages),
+    )
     settings: dict[str, Any] = {
         "budget": asdict(budget),
         "packing": asdict(packing),
@@ -211,6 +227,17 @@ def _resume(trainer: Trainer, folder: Path, settings: dict[str, Any]) -> None:
                 hint="name another folder, or remove this one to begin anew",
             )
     trainer.resume(found)
+
+
+def _mask_token(tokenizer: Tokenizer) -> int:
+    found = tokenizer.role_id("mask_token")
+    if found is None:
+        raise InputError(
+            expected="a tokenizer with a mask token for the masked objective",
+            got="none",
+            where="tokenizer_config.json",
+        )
+    return found
 
 
 def _identity(

@@ -7,9 +7,10 @@ import torch
 from transformers import PreTrainedModel
 
 from lingraft.errors import InputError, ModelError
+from lingraft.training.adapters import MARK
 
-Part = Literal["embeddings", "edges", "all"]
-PARTS: tuple[Part, ...] = ("embeddings", "edges", "all")
+Part = Literal["embeddings", "edges", "all", "adapters"]
+PARTS: tuple[Part, ...] = ("embeddings", "edges", "all", "adapters")
 _NUM_EDGE_LAYERS = 2
 
 
@@ -19,7 +20,8 @@ class Stage:
 
     Attributes:
         part: ``"embeddings"`` trains input rows and head; ``"edges"`` also the first and last
-            two layers (arXiv 2408.04303, section 4); ``"all"`` everything.
+            two layers (arXiv 2408.04303, section 4); ``"all"`` everything; ``"adapters"`` input
+            rows, head, and low-rank adapters that are merged into the layers in the end.
         share: Part of the whole budget, in (0, 1].
     """
 
@@ -98,6 +100,8 @@ def trainable_parameters(model: PreTrainedModel, part: Part) -> dict[str, torch.
         layers = _layers(model)
         for layer in [*layers[:_NUM_EDGE_LAYERS], *layers[-_NUM_EDGE_LAYERS:]]:
             chosen.update(id(parameter) for parameter in layer.parameters())
+    if part == "adapters":
+        chosen.update(id(parameter) for name, parameter in named.items() if MARK in name)
     return {name: parameter for name, parameter in named.items() if id(parameter) in chosen}
 
 

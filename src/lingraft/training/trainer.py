@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from lingraft.errors import ModelError
 from lingraft.runtime import Runtime
 from lingraft.seeds import derive
+from lingraft.training.adapters import add_adapters, merge_adapters
 from lingraft.training.batches import IGNORED, Batch
 from lingraft.training.checkpoints import Checkpoint
 from lingraft.training.runs import CurvePoint, TrainingRun
@@ -35,7 +36,8 @@ class Trainer:
         device: Where to compute.
         runtime: For its precision.
         weight_decay: AdamW's, on matrices only.
-        seed: Of dropout, which each step derives its own from.
+        seed: Of dropout, which each step derives its own from, and of adapters.
+        adapters: Whether to put low-rank adapters on the layers until `close`.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Trainer:
         runtime: Runtime,
         weight_decay: float,
         seed: int,
+        adapters: bool = False,
     ) -> None:
         self.run = TrainingRun()
         self._model, self._device, self._seed = model, device, seed
+        self._adapted = add_adapters(model, seed=seed) if adapters else None
         self._precision = autocast_dtype(device, runtime)
         self._names = {id(p): name for name, p in model.named_parameters()}
         vectors = [p for p in model.parameters() if p.dim() <= 1]
@@ -96,22 +100,7 @@ class Trainer:
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean nats per token of the batch, however many rows it has."""
-        dtype = self._precision or torch.float32
-        with torch.autocast(self._device.type, dtype=dtype, enabled=self._precision is not None):
-            logits_RTV = self._model(
-                input_ids=batch.x_RT.to(self._device),
-                attention_mask=batch.blocked_mask(dtype).to(self._device),
-                position_ids=batch.position_RT.to(self._device),
-                use_cache=False,
-            ).logits
-        nats = torch.nn.functional.cross_entropy(
-            logits_RTV.float().flatten(0, 1),
-            batch.labels_RT.to(self._device).flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
-        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
-        return nats / max(batch.num_tokens, 1)
+        return self._mean_nats(batch, causal=True)
 
     def note_point(self, evaluate: Evaluate) -> None:
         """Adds an evaluation to the curve."""
@@ -122,7 +111,9 @@ class Trainer:
         run.curve_seconds.append(run.seconds)
 
     def close(self) -> None:
-        """Leaves the model as a whole: for use, and with no part of it frozen."""
+        """Leaves the model as a whole: for use, with no part of it frozen, adapters merged."""
+        if self._adapted is not None:
+            merge_adapters(self._adapted)
         self._model.requires_grad_(True)
         self._model.eval()
 
@@ -155,6 +146,24 @@ class Trainer:
                         "exp_avg": tensors[f"exp_avg.{name}"].to(device),
                         "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(device),
                     }
+
+    def _mean_nats(self, batch: Batch, *, causal: bool) -> torch.Tensor:
+        dtype = self._precision or torch.float32
+        with torch.autocast(self._device.type, dtype=dtype, enabled=self._precision is not None):
+            logits_RTV = self._model(
+                input_ids=batch.x_RT.to(self._device),
+                attention_mask=batch.blocked_mask(dtype, causal=causal).to(self._device),
+                position_ids=batch.position_RT.to(self._device),
+                use_cache=False,
+            ).logits
+        nats = torch.nn.functional.cross_entropy(
+            logits_RTV.float().flatten(0, 1),
+            batch.labels_RT.to(self._device).flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
+        return nats / max(batch.num_tokens, 1)
 
     def _open(self, part: Part) -> None:
         """Lets a part receive gradients; AdamW passes over parameters without."""
