@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tokenizers
+from hypothesis import settings
 from tiny_tokenizers import TEXTS, with_special_tokens
 
 from lingraft.corpus.records import Document
 from lingraft.tokenizer import Tokenizer, train_bpe
+
+# How long an example takes says how busy the machine is, and no test is about that.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

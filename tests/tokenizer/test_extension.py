@@ -287,6 +287,14 @@ class TestSentencePiece:
         _, done = self.extend("α α", new_tokens=2, keep=keep, max_changed_share=share)
         assert (done.num_refused, done.num_new) == (1, 0)
 
+    def test_characters_spend_what_they_change(self) -> None:
+        text = "the αβ letter"
+        keep, base = documents_of(text), make_tokenizer("no_pre_tokenizer")
+        share = 3.5 / len(base.encode(text))  # three tokens may change; each character has two
+        _, done = self.extend("α α β", new_tokens=4, keep=keep, max_changed_share=share,
+                              min_occurrences=1)  # fmt: skip
+        assert done.num_characters == 1
+
     def test_seldom_characters_are_left_to_bytes(self) -> None:
         base, done = self.extend("αα β αα", new_tokens=9)
         assert done.num_characters == 1

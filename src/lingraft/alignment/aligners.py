@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Chosen on every other sentence of three gold sets (docs/log.md, "aligner: a band of jumps").
 NUM_IBM1_ITERATIONS = 3
-NUM_CHAIN_ITERATIONS = 2
+NUM_START_ITERATIONS, NUM_CHAIN_ITERATIONS = 2, 2
 NUM_DIAGONAL_ITERATIONS = 5
 IBM1_THRESHOLD, DIAGONAL_THRESHOLD, HMM_THRESHOLD = 0.2, 0.35, 0.4
 DEFAULT_METHOD = "hmm"
@@ -161,15 +161,7 @@ def train_aligner(
 
 def ibm1(corpus: Corpus) -> Parameters:
     """IBM Model 1 with NULL: any place is as likely as any other (Brown et al. 1993)."""
-    from lingraft.alignment.expectation import Parameters
-
-    parameters = Parameters.uninformed(
-        len(corpus.lexicon), null=NULL, model="anywhere", threshold=IBM1_THRESHOLD
-    )
-    for _ in range(NUM_IBM1_ITERATIONS):
-        counts, _ = corpus.expected_counts(parameters, agreeing=False)
-        corpus.maximize(parameters, counts)
-    return parameters
+    return _ibm1(corpus, num_iterations=NUM_IBM1_ITERATIONS)
 
 
 def diagonal(corpus: Corpus) -> Parameters:
@@ -201,7 +193,7 @@ def hmm(corpus: Corpus) -> Parameters:
     """
     from lingraft.alignment.kernels import MAX_JUMP, NUM_BAND, NUM_JUMPS
 
-    parameters = ibm1(corpus)
+    parameters = _ibm1(corpus, num_iterations=NUM_START_ITERATIONS)
     parameters.model, parameters.threshold = "chain", HMM_THRESHOLD
     jumps = np.abs(np.arange(-MAX_JUMP, MAX_JUMP + 1) - 1)
     parameters.places[:, :NUM_BAND] = 1 / (1 + jumps)
@@ -220,6 +212,18 @@ METHODS: dict[str, Callable[[Corpus], Parameters]] = {
     "diagonal": diagonal,
     "hmm": hmm,
 }
+
+
+def _ibm1(corpus: Corpus, *, num_iterations: int) -> Parameters:
+    from lingraft.alignment.expectation import Parameters
+
+    parameters = Parameters.uninformed(
+        len(corpus.lexicon), null=NULL, model="anywhere", threshold=IBM1_THRESHOLD
+    )
+    for _ in range(num_iterations):
+        counts, _ = corpus.expected_counts(parameters, agreeing=False)
+        corpus.maximize(parameters, counts)
+    return parameters
 
 
 def _move_weights(moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
