@@ -345,7 +345,7 @@ def _margin(records: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     ]
     low, high = np.quantile(drawn, [0.025, 0.975])
     value = difference(np.arange(shared), np.arange(size))
-    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}], {shared} seeds"
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}], {shared} seed{'s' if shared > 1 else ''}"
 
 
 def _bytes_needed(records: dict[str, list[dict[str, Any]]]) -> str:

@@ -26,8 +26,8 @@ PSEUDO_COUNT = 1e-5
 IDENTICAL_COUNT = 1.0
 DICTIONARY_COUNT = 1.0
 LEAST = 1e-9  # keeps a sentence's probability above zero whatever its words
-# Some 50 bytes each while probabilities are computed: about a gigabyte.
-MAX_SLOTS = 20_000_000
+# Some 60 bytes each while probabilities are computed: about a gigabyte.
+MAX_SLOTS = 16_000_000
 _SCORES = 1 << 14  # steps in which that is counted
 
 _Ints = npt.NDArray[np.int32]
