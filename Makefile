@@ -48,6 +48,7 @@ bench-alignment: $(READY)
 test-all: $(READY)
 	LINGRAFT_WHOLE_GRID=1 HF_HUB_OFFLINE=1 $(BIN)/pytest -n 2 $(ARGS)
 
-# Transfer methods right after the swap and after 50 kB: make bench-transfer ARGS="nl el eu"
+# Transfer methods and the extra `bench`'s tools right after the swap and after 50 kB: make bench-transfer ARGS="nl el eu"
 bench-transfer: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/transfer.py $(ARGS)

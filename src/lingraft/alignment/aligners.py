@@ -25,7 +25,8 @@ from lingraft.runtime import Runtime
 if TYPE_CHECKING:
     from lingraft.alignment.expectation import Corpus, Parameters, Posteriors
 
-# Chosen on every other sentence of three gold sets (docs/log.md, "aligner: a band of jumps").
+# Chosen on every other sentence of three gold sets (docs/log.md, "aligners side by side, and up to
+# a million pairs").
 NUM_IBM1_ITERATIONS = 3
 NUM_START_ITERATIONS, NUM_CHAIN_ITERATIONS = 2, 2
 NUM_DIAGONAL_ITERATIONS = 5
@@ -232,8 +233,8 @@ def _move_weights(moves: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     Weights are normalized within each sentence, over the places that it has, so that counts alone
     make rare what seldom fits, and common what many places share. A count divided by what a weight
     of 1 would lead one to expect there raises the likelihood with each step (Hunter 2004, "MM
-    algorithms"), and lowered the error rate most where words travel far (docs/log.md, "aligner: a
-    band of jumps").
+    algorithms"), and lowered the error rate most where words travel far (docs/log.md, "aligners
+    side by side, and up to a million pairs").
     """
     from lingraft.alignment.kernels import NUM_JUMPS
 
