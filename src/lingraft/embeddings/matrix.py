@@ -204,13 +204,14 @@ def lengthened(
         Rows (V_target, D).
     """
     mean_D = source_rows.mean(axis=0, dtype=np.float64)
-    lengths = np.linalg.norm(source_rows - mean_D, axis=1)
     restored = rows.copy()
     for number, origin in enumerate(origins):
         if len(origin.source) > 1:
             difference_D = rows[number] - mean_D
             own = float(np.linalg.norm(difference_D))
-            before = float(np.dot(origin.weights, lengths[list(origin.source)]))
+            # Row by row: all differences at once would be twice the source matrix in float64.
+            lengths = np.linalg.norm(source_rows[list(origin.source)] - mean_D, axis=1)
+            before = float(np.dot(origin.weights, lengths))
             if own > 0.0:
                 restored[number] = mean_D + (before / own) ** share * difference_D
     return restored
