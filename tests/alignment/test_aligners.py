@@ -411,6 +411,20 @@ def test_a_trained_aligner_finds_the_same_links_and_aligns_new_text(
     assert error < 0.1
 
 
+def test_stems_are_views_that_a_trained_aligner_keeps(tmp_path: Path) -> None:
+    pairs = [pair_of("walked walking", "περπάτησε περπατώντας"), pair_of("walks", "περπατά")]
+    whole = build_lexicon(number_words(pairs, tokenized=True), stems=())
+    assert [len(view.slots) for view in whole.views] == [0]
+    assert len(build_lexicon(number_words(pairs, tokenized=True), stems=(4,)).views) == 2
+    trained = train_aligner(pairs, stems=())
+    trained.save(tmp_path / "aligner.safetensors")
+    again = TrainedAligner.load(tmp_path / "aligner.safetensors")
+    assert (again.stems, len(again.views)) == ((), 1)
+    whole_words = align(pairs, seed=0, stems=())
+    assert align(pairs, seed=0, trained=again) == whole_words  # whatever stems stand beside it
+    assert align(pairs, seed=0) != whole_words
+
+
 def test_a_trained_aligner_refuses_words_cut_by_another_rule() -> None:
     trained = train_aligner([pair_of("cat", "γάτα")])
     with pytest.raises(InputError, match=r"expected words cut by 'words-1', .* 'spaces-"):

@@ -112,7 +112,7 @@ def make_condition(corpus: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 def links_of(condition: Path, out: Path, **changes: Any) -> Path:
-    settings: dict[str, Any] = {"gold": None, "method": "hmm", "seed": 0} | changes
+    settings: dict[str, Any] = {"gold": None, "method": "hmm", "stems": (), "seed": 0} | changes
     condition_links(corpus=condition, out=folder(out), runtime=ONE, **CODES, **settings)
     return out
 
@@ -277,7 +277,7 @@ def test_gold_links_give_an_alignment_error_rate(
     gold.write_text("\n".join(rows) + "\n", encoding="utf-8")
     out = folder(tmp_path / "links")
     result = condition_links(
-        corpus=condition, gold=gold, method="hmm", seed=0, out=out, runtime=ONE, **CODES
+        corpus=condition, gold=gold, method="hmm", stems=(), seed=0, out=out, runtime=ONE, **CODES
     )
     sums = result["gold"]
     assert sums["num_sure"] == 5

@@ -11,7 +11,7 @@ import torch
 from numpy.testing import assert_array_equal
 from tiny_models import save_tiny_llama
 
-from lingraft.alignment import Links
+from lingraft.alignment import Links, align
 from lingraft.alignment.tables import linked_words, token_table
 from lingraft.corpus import Document, read_dictionary, read_documents, read_pairs
 from lingraft.embeddings import (
@@ -77,6 +77,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory, greek: dict[str, Path]) ->
         "links": root / "links",
         "dictionary": greek["dictionary"],
     }
+
+
+def test_rows_come_from_links_of_whole_words(folders: dict[str, Any]) -> None:
+    pairs = read_pairs(folders["corpus"] / "pairs.jsonl", source_lang=ENGLISH, target_lang=GREEK)
+    links = Links.load(folders["links"] / "links.safetensors")
+    assert links == align(pairs, seed=0, stems=()) != align(pairs, seed=0)
 
 
 def rows_by(method: str, folders: dict[str, Any], out: Path, **changes: Any) -> EmbeddingMatrix:

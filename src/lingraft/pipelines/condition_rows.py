@@ -31,7 +31,7 @@ from lingraft.pipelines.vocabularies import ROW_METHODS, load_rows, vocabulary_r
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.words import word_spans
 
-VERSION = 1
+VERSION = 2
 
 
 def condition_links(
@@ -39,6 +39,7 @@ def condition_links(
     corpus: Path,
     gold: Path | None,
     method: str,
+    stems: tuple[int, ...],
     source_lang: str,
     target_lang: str,
     seed: int,
@@ -52,6 +53,7 @@ def condition_links(
         gold: A TSV of source tokens, target tokens and gold links ``i-j``; the aligner is then
             trained once more, on words parted by spaces.
         method: A key of `alignment.METHODS`.
+        stems: See `alignment.align`.
         source_lang: Code of the source language.
         target_lang: Code of the new language.
         seed: Recorded in the links.
@@ -64,7 +66,7 @@ def condition_links(
     source, target = Language.parse(source_lang), Language.parse(target_lang)
     pairs = corpus_pairs(corpus, source, target)
     probe = read_probe(corpus, source, target)
-    trained = train_aligner(pairs, method=method, runtime=runtime)
+    trained = train_aligner(pairs, method=method, runtime=runtime, stems=stems)
     links = align(pairs, method=method, seed=seed, runtime=runtime, trained=trained)
     links.save(out / "links.safetensors")
     probed = align(probe, method=method, seed=seed, runtime=runtime, trained=trained)
@@ -72,7 +74,7 @@ def condition_links(
     return {
         "num_links": len(links),
         "link_score": float(link_scores(links).mean()) if len(pairs) else None,
-        "gold": None if gold is None else _gold_sums(gold, pairs, method, seed, runtime),
+        "gold": None if gold is None else _gold_sums(gold, pairs, method, stems, seed, runtime),
     }
 
 
@@ -178,7 +180,12 @@ def compare_rows(one: EmbeddingMatrix, other: EmbeddingMatrix) -> dict[str, Any]
 
 
 def _gold_sums(
-    gold: Path, pairs: Pairs, method: str, seed: int, runtime: Runtime
+    gold: Path,
+    pairs: Pairs,
+    method: str,
+    stems: tuple[int, ...],
+    seed: int,
+    runtime: Runtime,
 ) -> dict[str, int]:
     """The sums of the alignment error rate on the gold pairs, whose links are all sure."""
     gold_pairs = read_pairs(gold, source_lang=pairs.source_lang, target_lang=pairs.target_lang)
@@ -190,7 +197,7 @@ def _gold_sums(
             where=str(gold),
         )
     spaced = [replace(p, source=_spaced(p.source), target=_spaced(p.target)) for p in pairs]
-    trained = train_aligner(spaced, method=method, runtime=runtime, tokenized=True)
+    trained = train_aligner(spaced, method=method, runtime=runtime, tokenized=True, stems=stems)
     links = align(
         gold_pairs, method=method, seed=seed, runtime=runtime, tokenized=True, trained=trained
     )

@@ -21,6 +21,7 @@ from lingraft.errors import InputError
 from lingraft.files import read_json, write_json, write_text
 from lingraft.languages import Language
 from lingraft.pipelines.corpora import corpus_documents, corpus_pairs, write_pairs
+from lingraft.pipelines.vocabularies import ROW_STEMS
 from lingraft.seeds import derive
 from lingraft.training.loop import Objective
 from lingraft.training.stages import Part
@@ -49,6 +50,7 @@ class Condition:
         sources: Pairs with the first source language, with the second, the mean of the rows that
             the two give, or the rows of their summed tables.
         aligner: A key of `alignment.METHODS`.
+        stems: First letters by which words are seen too; see `alignment.align`.
         split: How tokens inside linked words are linked.
         method: A key of `vocabularies.ROW_METHODS`.
         objective: None for the given model; else the tiny model of that kind.
@@ -65,6 +67,7 @@ class Condition:
     cleaning: tuple[Rule, ...] = ()
     sources: Sources = "first"
     aligner: str = DEFAULT_METHOD
+    stems: tuple[int, ...] = ROW_STEMS
     split: Split = "learned"
     method: str = "trans_tokenize"
     objective: Objective | None = None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lingraft.alignment import METHODS
+from lingraft.alignment.bitext import STEM_LETTERS
 from lingraft.languages import Language
 from lingraft.pipelines.conditions import RULES, Condition
 from lingraft.training.loop import Objective
@@ -134,6 +135,7 @@ def language_factor(languages: Sequence[Language], span: Range) -> Factor:
         equal = Condition(str(lang), num_pairs=span.equal)
         variants = {
             "": equal,
+            ", stems too": replace(equal, stems=STEM_LETTERS),
             ", split assumed": replace(equal, split="assumed"),
             **{
                 f", aligner {name}": replace(equal, aligner=name)
@@ -144,7 +146,7 @@ def language_factor(languages: Sequence[Language], span: Range) -> Factor:
         levels += [Level(f"{lang.name}{more}", at, equal) for more, at in variants.items()]
     return Factor(
         "language",
-        f"By language, {_pairs(span.equal)} each: what do aligner and in-word split bring?",
+        f"By language, {_pairs(span.equal)} each: what do stems, in-word split and aligner bring?",
         tuple(levels),
     )
 

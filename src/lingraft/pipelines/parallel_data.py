@@ -353,6 +353,7 @@ class _Builder:
             corpus=corpus,
             gold=gold,
             method=condition.aligner,
+            stems=condition.stems,
             seed=self.inputs.seed,
             **self._sides(condition.target_lang, second),
         )
