@@ -56,7 +56,7 @@ def trans_tokenizers(
     """
     from transtokenizers import transtokenizers as tool
 
-    pairs = [(pair.source, pair.target) for pair in inputs._pairs]
+    pairs = [(pair.source, pair.target) for pair in inputs.pairs]
     tokenizers = {"source_tokenizer": "source", "target_tokenizer": "target"}
     settings: dict[str, Any] = {
         "home_path": "export",
@@ -151,7 +151,7 @@ def wechsel(inputs: RowInputs, source_rows: _Rows, folder: Path) -> _Rows:
     import wechsel as tool
 
     texts = {
-        "source": (pair.source for pair in inputs._pairs),
+        "source": (pair.source for pair in inputs.pairs),
         "target": (document.text for document in inputs.documents),
     }
     entries = (f"{pair.source}\t{pair.target}" for pair in inputs.word_pairs)

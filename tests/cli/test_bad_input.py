@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from tiny_models import save_tiny_llama
 
-from lingraft.cli import main
-
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -28,18 +26,6 @@ def text(tmp_path: Path) -> Path:
     rows = [f"Το αρχείο {n} ανοίγει σε νέο παράθυρο του προγράμματος.\n" for n in "αβγδεζηθικλμν"]
     path.write_text("".join(rows), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        code = stopped.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
-
-    return call
 
 
 def refused(result: tuple[int, str, str], *parts: str) -> None:

@@ -4,30 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from tiny_models import save_tiny_llama
-
-from lingraft.cli import main
-
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        code = stopped.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
-
-    return call
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    save_tiny_llama(tmp_path / "model")
-    return tmp_path / "model"
 
 
 def test_a_sound_folder_is_a_json_record_and_exit_code_0(run: Run, model: Path) -> None:

@@ -4,33 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import save_tiny_llama
-
-from lingraft.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 INPUT = "model.embed_tokens.weight"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        code = stopped.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
-
-    return call
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    save_tiny_llama(tmp_path / "model")
-    return tmp_path / "model"
 
 
 def rows_of(folder: Path) -> torch.Tensor:

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_models import TEMPLATE, english_tokenizer
 
-from lingraft.cli import main
 from lingraft.tokenizer import Tokenizer
 
 Call = Callable[..., tuple[int, str, str]]
@@ -17,15 +17,8 @@ ENGLISH = "The file opens in a new window of the program.\n"
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            main(["tokenizer", *map(str, arguments)])
-        printed = capsys.readouterr()
-        code = stopped.value.code
-        return (code if isinstance(code, int) else 0), printed.out, printed.err
-
-    return run
+def call(run: Call) -> Call:
+    return partial(run, "tokenizer")
 
 
 @pytest.fixture

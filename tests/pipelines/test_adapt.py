@@ -1,6 +1,7 @@
 """The main job on a tiny model: what it writes, what it says, and that a stop loses nothing."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,12 @@ def test_record_has_every_row_and_the_figures_fit_together(adapted: Any) -> None
     rows = {row["arm"]: row for row in record["table"]}
     assert list(rows) == ["source", "random", "mean", "trans_tokenize"]
     floors = {row["key"]: row for row in record["floors"]["rows"]}
-    # Mean rows are the uniform distribution over the new vocabulary, to float32.
+    # Mean rows are uniform over the whole vocabulary; counts give special tokens no share.
+    uniform = floors["uniform"]["a"]
+    size = load(adapted.model_path, dtype=torch.float32).model.config.vocab_size
+    num_types = uniform["signature"]["vocab_size"]
     assert rows["mean"]["before"]["value"] == pytest.approx(
-        floors["uniform"]["a"]["value"], rel=1e-5
+        uniform["value"] * math.log(size) / math.log(num_types), rel=1e-5
     )
     assert rows["mean"]["after_bytes"] is None
     hashes = {

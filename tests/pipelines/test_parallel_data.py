@@ -23,6 +23,7 @@ from lingraft.files import read_json
 from lingraft.languages import Language
 from lingraft.measurement import Score, bits_per_byte
 from lingraft.model import CausalScorer, load
+from lingraft.model.masked_scoring import MaskedScorer
 from lingraft.pipelines import factors
 from lingraft.pipelines.condition_figures import FigureSettings, condition_floors, measure_rows
 from lingraft.pipelines.condition_record import difference, verdict
@@ -43,7 +44,6 @@ from lingraft.pipelines.conditions import (
     spoil,
 )
 from lingraft.pipelines.corpora import corpus_pairs, prepare_corpus, write_pairs
-from lingraft.pipelines.masked_scoring import MaskedScorer
 from lingraft.pipelines.parallel_data import (
     LanguageFiles,
     StudyInputs,

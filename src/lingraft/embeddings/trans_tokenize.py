@@ -20,7 +20,7 @@ from lingraft.tokenizer.tokenizer import Tokenizer
 # Entries under this share of the row's heaviest are noise of the alignment: dropping them lowers
 # bits per byte right after the swap (docs/log.md, "trans_tokenize: pruning").
 MIN_SHARE_OF_BEST = 0.1
-# Chosen on valid rows of three languages (docs/log.md, "trans_tokenize: length of mixed rows").
+# Chosen on valid rows of three languages (docs/log.md, "rows want whole words").
 RESTORED_LENGTH = 0.3
 _MAX_RELATIVES = 32
 

@@ -1,6 +1,7 @@
 """Models: loading without running anything, vocabulary surgery, scoring, saving."""
 
 from lingraft.model.loading import PACKAGED, LoadedModel, load
+from lingraft.model.masked_scoring import MaskedScorer
 from lingraft.model.saving import save
 from lingraft.model.scoring import CausalScorer
 from lingraft.model.vocabulary_resizing import extend_vocabulary, prune_vocabulary
@@ -10,6 +11,7 @@ __all__ = [
     "PACKAGED",
     "CausalScorer",
     "LoadedModel",
+    "MaskedScorer",
     "extend_vocabulary",
     "load",
     "prune_vocabulary",

@@ -23,7 +23,7 @@ from lingraft.pipelines.corpora import corpus_documents
 from lingraft.pipelines.settings import ArmSettings
 from lingraft.pipelines.vocabularies import load_rows
 from lingraft.runtime import Runtime
-from lingraft.study import Progress, record_run
+from lingraft.study import Progress, record_run, share_reporter
 from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, TrainingRun, continue_pretraining
 from lingraft.units import Budget
@@ -95,8 +95,8 @@ def choose_settings(
             trial = _build(model, tokenizer, rows)
             if calibration is not None:
                 calibrate(trial.model, calibration)
-            progress.start(f"trial at {rate:g}", 1.0, "share")
-            _train(trial, train, settings, budget, start, rate, runtime, progress)
+            advance = share_reporter(progress, f"trial at {rate:g}")
+            _train(trial, train, settings, budget, start, rate, runtime, advance)
             rates[rate] = _value(trial, valid, start)
     else:
         rates[settings.learning_rates[0]] = 0.0
@@ -171,7 +171,6 @@ def run_arm(
             scores["before_calibrated"] = _score(arm, test, start).to_record()
         write_json(before_path, scores)
     curve_rows = test[: settings.num_curve_rows]
-    progress.start("training", 1.0, "share")
     run = _train(
         arm,
         train,
@@ -180,7 +179,7 @@ def run_arm(
         start,
         rate,
         runtime,
-        progress,
+        share_reporter(progress, "training"),
         evaluate=lambda trained: {
             "score": _score(_Arm(trained, arm.tokenizer), curve_rows, start).to_record()
         },
@@ -286,18 +285,11 @@ def _train(
     start: int,
     rate: float,
     runtime: Runtime,
-    progress: Progress,
+    advance: Callable[[float, str], None],
     *,
     evaluate: Callable[[PreTrainedModel], dict[str, Any]] | None = None,
     checkpoints: Path | None = None,
 ) -> TrainingRun:
-    reached = 0.0
-
-    def advance(done: float, note: str) -> None:
-        nonlocal reached
-        progress.advance(done - reached)
-        reached = done
-
     return continue_pretraining(
         arm.model,
         arm.tokenizer,

@@ -12,25 +12,22 @@ from transformers import PreTrainedModel
 from lingraft.corpus import Document
 from lingraft.files import write_json
 from lingraft.languages import Language
-from lingraft.measurement import NgramScorer, Scorer, bits_per_byte
-from lingraft.model import CausalScorer, load, swap_vocabulary
+from lingraft.measurement import Scorer, bits_per_byte
+from lingraft.model import CausalScorer, MaskedScorer, load, swap_vocabulary
 from lingraft.model.calibration import calibrate, fit_calibration
 from lingraft.pipelines.arms import start_candidates
 from lingraft.pipelines.corpora import all_target_text, corpus_documents
-from lingraft.pipelines.masked_scoring import MaskedScorer
+from lingraft.pipelines.floors import trained_text, write_floors
 from lingraft.pipelines.vocabularies import load_rows
 from lingraft.runtime import Runtime
-from lingraft.study import Progress
+from lingraft.study import Progress, share_reporter
 from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, Stage, continue_pretraining
-from lingraft.training.batches import text_of_steps
 from lingraft.training.stages import Part
 from lingraft.units import Budget
 
 VERSION = 1
 SCORES = "scores.json"
-# The floors, in the order of tables: name, order of the n-grams.
-COUNTS = {"uniform": 0, "unigram": 1, "trigram": 3}
 
 
 @dataclass(frozen=True)
@@ -154,14 +151,6 @@ def train_rows(
         )
         calibrate(swapped.model, calibration)
         scores["calibrated"] = bits_per_byte(swapped.scorer(), test).to_record()
-    progress.start("training", 1.0, "share")
-    reached = 0.0
-
-    def advance(done: float, note: str) -> None:
-        nonlocal reached
-        progress.advance(done - reached)
-        reached = done
-
     run = continue_pretraining(
         swapped.model,
         swapped.tokenizer,
@@ -178,7 +167,7 @@ def train_rows(
         seed=settings.seed,
         objective="masked" if masked else "causal",
         runtime=runtime,
-        advance=advance,
+        advance=share_reporter(progress, "training"),
     )
     after = bits_per_byte(swapped.scorer(), test)
     write_json(out / SCORES, {**scores, "after": after.to_record()})
@@ -215,29 +204,11 @@ def condition_floors(
     vocabulary = Tokenizer.load(tokenizer)
     test = corpus_documents(corpus, "test", lang).records
     train = corpus_documents(corpus, "train", lang).records
-    steps = text_of_steps(
-        train,
-        batch_bytes=settings.batch_bytes,
-        seed=settings.seed,
-        max_bytes=settings.num_bytes,
-    )
-    trained = {id(document): document for texts in steps for document in texts}
     counted = {
-        "a": list(trained.values()),
+        "a": trained_text(train, settings.batch_bytes, settings.seed, settings.num_bytes),
         "b": all_target_text(corpus, lang, Language.parse(source_lang)),
     }
-    floors: dict[str, Any] = {
-        f"{name}_bytes": sum(len(document.text.encode("utf-8")) for document in documents)
-        for name, documents in counted.items()
-    }
-    for key, order in COUNTS.items():
-        for name, documents in counted.items():
-            scorer = NgramScorer(documents, tokenizer=vocabulary, order=order)
-            floors[f"{key}_{name}"] = bits_per_byte(scorer, test).to_record()
-    write_json(out / "floors.json", floors)
-    return {
-        key: value["value"] if isinstance(value, dict) else value for key, value in floors.items()
-    }
+    return write_floors(out, counted, test, vocabulary)
 
 
 def _build(model: Path, tokenizer: Path | None, rows: Path | None, masked: bool) -> _Swapped:

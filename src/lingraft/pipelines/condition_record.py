@@ -12,7 +12,8 @@ from lingraft.files import read_json, write_json
 from lingraft.languages import Language
 from lingraft.measurement import Score
 from lingraft.measurement.score import bootstrap_interval
-from lingraft.pipelines.condition_figures import COUNTS, SCORES, FigureSettings
+from lingraft.pipelines.condition_figures import SCORES, FigureSettings
+from lingraft.pipelines.floors import ORDERS
 from lingraft.report import write_factor_report
 from lingraft.runtime import Runtime
 from lingraft.study.store import MANIFEST
@@ -166,7 +167,7 @@ def _floors(entry: Mapping[str, Any]) -> dict[str, Any]:
     counts = read_json(entry["counts"] / "floors.json")
     rows = {
         f"{key} ({which})": _without_items(Score.from_record(counts[f"{key}_{which}"]))
-        for key in COUNTS
+        for key in ORDERS
         for which in ("a", "b")
     }
     rows["rows from source pieces, no pairs"] = _without_items(_scores(entry["pieces"])["before"])

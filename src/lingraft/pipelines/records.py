@@ -255,8 +255,8 @@ def _floors(floors: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "label": "uniform over the new vocabulary",
                 "key": "uniform",
-                "a": floors["uniform"],
-                "b": floors["uniform"],
+                "a": floors["uniform_a"],
+                "b": floors["uniform_b"],
             },
             {
                 "label": "unigram counts",

@@ -108,7 +108,7 @@ class RowInputs:
     def table(self) -> TranslationTable:
         """Which source tokens each new token translates, by the word links."""
         return token_table(
-            self._links, self._pairs, source=self.source, target=self.target, split=self.split
+            self._links, self.pairs, source=self.source, target=self.target, split=self.split
         )
 
     @cached_property
@@ -132,9 +132,9 @@ class RowInputs:
     @cached_property
     def source_words(self) -> WordVectors:
         """Vectors of the source language's words, trained on its side of the pairs."""
-        if len(self._pairs) == 0:
+        if len(self.pairs) == 0:
             raise _missing("pairs, for text of the source language,", "pairs")
-        return train_word_vectors(pair.source for pair in self._pairs)
+        return train_word_vectors(pair.source for pair in self.pairs)
 
     @cached_property
     def target_words(self) -> WordVectors:
@@ -184,14 +184,15 @@ class RowInputs:
         if (self._files.corpus / "train.jsonl").exists():  # a graft has pairs alone
             train = corpus_documents(self._files.corpus, "train", self._files.target_lang)
             texts.update(dict.fromkeys(document.text for document in train))
-        texts.update(dict.fromkeys(pair.target for pair in self._pairs))
+        texts.update(dict.fromkeys(pair.target for pair in self.pairs))
         return list(texts)
 
     def _linked_words(self) -> list[Pair]:
-        return linked_words(self._links, self._pairs)
+        return linked_words(self._links, self.pairs)
 
     @cached_property
-    def _pairs(self) -> Pairs:
+    def pairs(self) -> Pairs:
+        """The corpus's pairs."""
         return corpus_pairs(self._files.corpus, self._files.source_lang, self._files.target_lang)
 
     @cached_property

@@ -21,7 +21,7 @@ from lingraft.languages import Language
 from lingraft.model import save
 from lingraft.runtime import Runtime
 from lingraft.seeds import derive
-from lingraft.study import Progress
+from lingraft.study import Progress, share_reporter
 from lingraft.tokenizer import Tokenizer, train_bpe
 from lingraft.training import Packing, Schedule, Stage, continue_pretraining
 from lingraft.training.loop import Objective
@@ -80,14 +80,6 @@ def make_tiny_model(
     if budget is not None:
         start, end = tokenizer.role_id("bos_token"), tokenizer.role_id("eos_token")
         assert start is not None
-        progress.start("training", 1.0, "share")
-        reached = 0.0
-
-        def advance(done: float, note: str) -> None:
-            nonlocal reached
-            progress.advance(done - reached)
-            reached = done
-
         losses = continue_pretraining(
             model,
             tokenizer,
@@ -99,7 +91,7 @@ def make_tiny_model(
             seed=seed,
             objective=objective,
             runtime=runtime,
-            advance=advance,
+            advance=share_reporter(progress, "training"),
         ).train_nats
     save(model, tokenizer, out)
     last = losses[-20:]

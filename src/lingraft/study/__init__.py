@@ -8,7 +8,7 @@ from lingraft.study.building import record_run
 from lingraft.study.executors import EXECUTORS, run
 from lingraft.study.jobs import Job, job
 from lingraft.study.plans import Plan, Row
-from lingraft.study.progress import NullProgress, Progress
+from lingraft.study.progress import NullProgress, Progress, share_reporter
 from lingraft.study.recipes import load_recipe, parse_setting, plan_recipe
 from lingraft.study.store import Artifact, Store
 
@@ -28,4 +28,5 @@ __all__ = [
     "plan_recipe",
     "record_run",
     "run",
+    "share_reporter",
 ]

@@ -1,5 +1,6 @@
 """How a job tells how far it is; the command line draws it, notebooks may ignore it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -46,3 +47,19 @@ class JobProgress:
     def note(self, text: str) -> None:
         """Tells one line."""
         self._progress.note(f"{self._name}: {text}")
+
+
+def share_reporter(progress: Progress, name: str) -> Callable[[float, str], None]:
+    """Begins a stretch whose length is 1 and returns what takes the share done so far, and a note.
+
+    Loops that may resume know how far they are, not how far they went since the last report.
+    """
+    progress.start(name, 1.0, "share")
+    reached = 0.0
+
+    def advance(done: float, note: str) -> None:
+        nonlocal reached
+        progress.advance(done - reached)
+        reached = done
+
+    return advance

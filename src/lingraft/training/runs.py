@@ -1,14 +1,11 @@
 """What a training run did, as it is told, stored and drawn."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-
-class Advance(Protocol):
-    """What the loop tells of its progress."""
-
-    def __call__(self, done: float, note: str) -> None:
-        """`done` is the share of the budget that is used."""
+Advance = Callable[[float, str], None]
+"""What the loop tells of its progress: the share of the budget that is used, and a note."""
 
 
 @dataclass(frozen=True)
