@@ -7,7 +7,11 @@ from transfer_cases import byte_level, random_rows_of, random_table, sentencepie
 
 from lingraft.alignment.tables import TranslationTable
 from lingraft.embeddings import EmbeddingMatrix, Origin, trans_tokenize_rows
-from lingraft.embeddings.trans_tokenize import MIN_SHARE_OF_BEST, RESTORED_LENGTH
+from lingraft.embeddings.trans_tokenize import (
+    MIN_SHARE_OF_BEST,
+    PRIOR_LINKS,
+    RESTORED_LENGTH,
+)
 from lingraft.errors import InputError
 from lingraft.tokenizer import Tokenizer
 
@@ -15,11 +19,20 @@ Shares = dict[int, float]
 
 
 def run(
-    source: Tokenizer, target: Tokenizer, *entries: tuple[int, int, float], min_share: float = 0.0
+    source: Tokenizer,
+    target: Tokenizer,
+    *entries: tuple[int, int, float],
+    min_share: float = 0.0,
+    prior_links: float = 0.0,
 ) -> EmbeddingMatrix:
-    table = table_of(entries, source, target)
-    rows = random_rows_of(source)
-    return trans_tokenize_rows(rows, table=table, source=source, target=target, min_share=min_share)
+    return trans_tokenize_rows(
+        random_rows_of(source),
+        table=table_of(entries, source, target),
+        source=source,
+        target=target,
+        min_share=min_share,
+        prior_links=prior_links,
+    )
 
 
 def shares(counts: Shares) -> Shares:
@@ -50,15 +63,16 @@ class Oracle:
         return piece is None or not any(c.isalpha() or c == "\ufffd" for c in text)
 
     def translated(self, token: int) -> Shares | None:
-        """The table's row where it counts, the same string once more, without the small ones."""
+        """The table's row where it counts, without the small ones, and the token's spelling."""
         counts = {int(i): float(c) for i, c in zip(*self.table.row(token), strict=True)}
         if not counts or self.is_one_to_one(token):
             return None
-        same = self.same(token)
-        if same is not None:
-            counts[same] = counts.get(same, 0.0) + 1.0
         best = max(counts.values())
-        return shares({i: c for i, c in counts.items() if c >= MIN_SHARE_OF_BEST * best})
+        found = {i: c for i, c in counts.items() if c >= MIN_SHARE_OF_BEST * best}
+        same = self.same(token)
+        for i, share in ({same: 1.0} if same is not None else self.spelt(token)).items():
+            found[i] = found.get(i, 0.0) + PRIOR_LINKS * share
+        return shares(found)
 
     def relatives(self, piece: bytes) -> list[Shares]:
         mapped = {
@@ -96,13 +110,19 @@ class Oracle:
                 for source, share in one.items():
                     total[source] = total.get(source, 0.0) + share / len(relatives)
             return "relatives", 1, total
+        return "pieces", 2, self.spelt(token)
+
+    def spelt(self, token: int) -> Shares:
+        piece = self.pieces[token]
+        if piece is None:
+            return {}
         text = piece.decode("utf-8", errors="replace")
         for spelt in (self.source.encode(text), self.source.encode(text.removeprefix(" "))):
             for ids in (spelt, spelt[1:]):
                 if self.source.vocabulary.bytes_of(ids) == piece:
-                    return "pieces", 2, shares({i: float(ids.count(i)) for i in ids})
+                    return shares({i: float(ids.count(i)) for i in ids})
         single = [self.source.vocabulary.ids_by_bytes[bytes([byte])] for byte in piece]
-        return "pieces", 2, shares({i: float(single.count(i)) for i in single})
+        return shares({i: float(single.count(i)) for i in single})
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -152,12 +172,20 @@ def test_small_entries_are_dropped() -> None:
     assert run(source, target, *entries, min_share=1.0).origin(0).source == (0,)
 
 
-def test_the_same_word_counts_once_more() -> None:
-    source, target = words("taxi", "cab"), words("taxi")
-    origin = run(source, target, (0, 1, 3.0)).origin(0)
-    assert (origin.source, origin.weights) == ((1, 0), (0.75, 0.25))
-    origin = run(source, target, (0, 0, 3.0), (0, 1, 1.0)).origin(0)
-    assert (origin.source, origin.weights) == ((0, 1), pytest.approx((0.8, 0.2)))
+def test_the_spelling_counts_as_links() -> None:
+    source, target = words("taxi", "cab"), words("taxi", "ж")
+    entries = [(0, 1, 3.0), (1, 1, 1.0)]
+    matrix = run(source, target, *entries, prior_links=2.0)
+    assert matrix.origin(0) == Origin("table", (1, 0), pytest.approx((0.6, 0.4)), support=3.0)
+    assert matrix.origin(1).source == (1,)  # nothing spells it
+    assert run(source, target, *entries).origin(0).source == (1,)
+
+
+@pytest.mark.parametrize("prior_links", [-1.0, float("nan"), float("inf")])
+def test_fewer_than_no_links_are_refused(prior_links: float) -> None:
+    with pytest.raises(InputError, match="prior_links: expected 0 links or more") as caught:
+        run(words("a"), words("b"), prior_links=prior_links)
+    assert caught.value.got == str(prior_links)
 
 
 def test_digits_and_marks_stay_one_to_one_against_the_table() -> None:
@@ -228,7 +256,9 @@ def test_mixed_rows_get_length_back() -> None:
     rows -= rows.mean(axis=0)
     table = table_of([(0, 0, 1.0), (0, 1, 1.0), (1, 0, 1.0)], source, target)
     halves, whole = (
-        trans_tokenize_rows(rows, table=table, source=source, target=target, restored_length=share)
+        trans_tokenize_rows(
+            rows, table=table, source=source, target=target, restored_length=share, prior_links=0.0
+        )
         for share in (0.0, 1.0)
     )
     assert_allclose(halves.rows[0], (rows[0] + rows[1]) / 2, atol=1e-6)

@@ -29,10 +29,10 @@ def dictionary_rows(
 ) -> EmbeddingMatrix:
     """Carries rows over through the entries of a dictionary.
 
-    Rules and their order are those of `trans_tokenize_rows`; the support of a row is the number
-    of entries behind it, in all their spellings. A dictionary has rare words as often as frequent
-    ones, and a token that is a part of words would become a mean over rare ones: counts of the
-    words in text put that right (docs/log.md, "rows from a dictionary").
+    Rules and their order are those of `trans_tokenize_rows` without a prior; the support of a row
+    is the number of entries behind it, in all their spellings. A dictionary has rare words as often
+    as frequent ones, and a token that is a part of words would become a mean over rare ones: counts
+    of the words in text put that right (docs/log.md, "rows from a dictionary").
 
     Args:
         source_rows: float32 (V_source, D).
@@ -50,7 +50,10 @@ def dictionary_rows(
     table = dictionary_table(
         dictionary, source=source, target=target, word_counts=word_counts, split=split
     )
-    matrix = trans_tokenize_rows(source_rows, table=table, source=source, target=target)
+    # Entries are certain, however few: no prior beside them.
+    matrix = trans_tokenize_rows(
+        source_rows, table=table, source=source, target=target, prior_links=0.0
+    )
     return replace(matrix, method="dictionary")
 
 

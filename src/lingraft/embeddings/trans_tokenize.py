@@ -6,6 +6,7 @@ strings, and nothing is floored at one count.
 """
 
 import bisect
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from lingraft.alignment.tables import TranslationTable
 from lingraft.embeddings.matrix import EmbeddingMatrix, Origin, lengthened, mix, weighted_origin
-from lingraft.embeddings.pieces import copied_origin, pieces_origins, stays_one_to_one
+from lingraft.embeddings.pieces import pieces_origins, stays_one_to_one
 from lingraft.errors import InputError
 from lingraft.tokenizer.tokenizer import Tokenizer
 
@@ -22,6 +23,8 @@ from lingraft.tokenizer.tokenizer import Tokenizer
 MIN_SHARE_OF_BEST = 0.1
 # Chosen on valid rows of three languages (docs/log.md, "rows want whole words").
 RESTORED_LENGTH = 0.3
+# Chosen on valid rows of three languages (docs/log.md, "spelling as a prior").
+PRIOR_LINKS = 5.0
 _MAX_RELATIVES = 32
 
 
@@ -33,12 +36,14 @@ def trans_tokenize_rows(
     target: Tokenizer,
     min_share: float = MIN_SHARE_OF_BEST,
     restored_length: float = RESTORED_LENGTH,
+    prior_links: float = PRIOR_LINKS,
 ) -> EmbeddingMatrix:
     """Carries rows over through a translation table.
 
     Rules in their order, depth in brackets: ``"special"`` (0, same special token), ``"copied"``
     (0, the same bytes without letters, so that digits and punctuation stay one to one, or without
-    evidence of their own), ``"table"`` (0, weighted mean of the translated source tokens),
+    evidence of their own), ``"table"`` (0, weighted mean of the translated source tokens and, as
+    so many links more, of the source pieces that spell the token),
     ``"relatives"`` (1, mean of the longer mapped tokens that begin with this one, or of the mapped
     tokens that together spell it), ``"pieces"`` (2, mean of the source pieces that spell it),
     ``"mean"`` (3, mean of all source rows). Rows of several sources then get a share of their
@@ -52,25 +57,30 @@ def trans_tokenize_rows(
         min_share: Table entries under this share of their row's heaviest are dropped.
         restored_length: Share of the length that mixing takes which is given back; 0 for plain
             weighted means, as published.
+        prior_links: Links that the token's own spelling stands for beside the table's; 0 for the
+            table alone, as published.
 
     Returns:
         Rows (V_target, D).
 
     Raises:
-        InputError: The table is of other vocabularies, or a share is none.
+        InputError: The table is of other vocabularies, a share is none, or there are fewer than
+            0 prior links.
     """
     _check(table, source, target)
     _check_share(min_share, "min_share")
     _check_share(restored_length, "restored_length")
+    if not 0.0 <= prior_links < math.inf:
+        raise InputError(expected="0 links or more", got=str(prior_links), where="prior_links")
+    spelt = pieces_origins(source, target)
     origins: list[Origin | None] = []
-    for token in range(len(target.vocabulary)):
-        copy = copied_origin(token, source, target)
-        if copy is not None and stays_one_to_one(token, copy, target):
-            origins.append(copy)
+    for token, spelling in enumerate(spelt):
+        copied = spelling if spelling.rule in ("special", "copied") else None
+        if copied is not None and stays_one_to_one(token, copied, target):
+            origins.append(copied)
         else:
-            origins.append(_from_table(token, table, copy, min_share) or copy)
+            origins.append(_from_table(token, table, spelling, prior_links, min_share) or copied)
     _fill_from_relatives(origins, target)
-    spelt = pieces_origins(source, target) if None in origins else []
     full = [spelt[token] if origin is None else origin for token, origin in enumerate(origins)]
     rows = lengthened(mix(source_rows, full), source_rows, full, share=restored_length)
     return EmbeddingMatrix.from_origins(rows, full, method="trans_tokenize")
@@ -91,20 +101,29 @@ def _check_share(share: float, name: str) -> None:
 
 
 def _from_table(
-    token: int, table: TranslationTable, copy: Origin | None, min_share: float
+    token: int,
+    table: TranslationTable,
+    spelling: Origin,
+    prior_links: float,
+    min_share: float,
 ) -> Origin | None:
-    """Normalises one row of the table; the same string in both languages counts once more."""
+    """Normalises one row of the table, beside which the token's own spelling counts as links.
+
+    That is the posterior mean under a Dirichlet prior of `prior_links` counts: names and loans
+    are kept, and a row of few links leans on something that every token has.
+    """
     ids, counts = table.row(token)
     support = float(counts.sum())
     if support <= 0.0:
         return None
-    if copy is not None:
-        ids = np.append(ids, np.int32(copy.source[0]))
-        counts = np.append(counts, 1.0)
-        ids, inverse = np.unique(ids, return_inverse=True)
-        counts = np.bincount(inverse, weights=counts).astype(np.float64)
     kept = counts >= min_share * counts.max()
-    return weighted_origin("table", ids[kept], counts[kept], support=support)
+    ids, counts = ids[kept], counts[kept]
+    if prior_links > 0.0:
+        ids = np.append(ids, np.array(spelling.source, dtype=ids.dtype))
+        counts = np.append(counts, prior_links * np.array(spelling.weights))
+    distinct, inverse = np.unique(ids, return_inverse=True)
+    summed = np.bincount(inverse, weights=counts)
+    return weighted_origin("table", distinct, summed, support=support)
 
 
 def _fill_from_relatives(origins: list[Origin | None], target: Tokenizer) -> None:
