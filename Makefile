@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup demo test test-all lint types unit bench-rows bench-alignment bench-transfer
+.PHONY: setup demo test test-all lint types unit bench-rows bench-alignment bench-transfer bench-training bench-coverage
 
 setup: $(READY)
 
@@ -52,3 +52,11 @@ test-all: $(READY)
 bench-transfer: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/transfer.py $(ARGS)
+
+# Byte models trained here and by transformers.Trainer, in bytes per second on one core.
+bench-training: $(READY)
+	$(BIN)/python benchmarks/training.py $(ARGS)
+
+# How often the intervals of data transfer hold the true one.
+bench-coverage: $(READY)
+	$(BIN)/python benchmarks/coverage.py $(ARGS)

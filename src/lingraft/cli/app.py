@@ -5,6 +5,7 @@ import typer
 from lingraft.cli import (
     adapt,
     align,
+    data_transfer,
     demo,
     export,
     graft,
@@ -32,6 +33,7 @@ app.command("graft")(graft.graft)
 app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("measure")(measure.measure)
+app.command("data-transfer")(data_transfer.data_transfer)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("report")(report.report)

@@ -93,3 +93,8 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 def print_json(record: Any) -> None:
     """Prints one JSON value on one line of stdout."""
     print(json.dumps(record, ensure_ascii=False))
+
+
+def print_note(text: str) -> None:
+    """Prints one line to stderr."""
+    print(text, file=sys.stderr)

@@ -1,0 +1,42 @@
+"""lingraft data-transfer"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lingraft.cli.console import print_json, print_note, print_table
+
+
+def data_transfer(
+    losses: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LOSSES.csv",
+            help="Columns target,init,dataset_bytes,perplexity_per_byte[,seed][,trunk]; init is "
+            "'scratch' or a source.",
+        ),
+    ],
+    rule: Annotated[
+        str, typer.Option(help="log-log, power, linear, or published (to compare only).")
+    ] = "log-log",
+    seed: Annotated[int, typer.Option(help="Of the intervals' draws.")] = 0,
+    json: Annotated[bool, typer.Option(help="One JSON record a cell on stdout.")] = False,
+) -> None:
+    """Weigh in bytes what pretraining was worth, from anyone's table of losses.
+
+    Example: lingraft data-transfer losses.csv --rule log-log --json
+    """
+    from typing import cast
+
+    from lingraft.measurement.data_transfer import Rule, data_transfer, transfer_table
+    from lingraft.measurement.transfer_losses import read_losses
+
+    weighed = data_transfer(read_losses(losses), rule=cast(Rule, rule), seed=seed)
+    for repair in weighed.repairs:
+        print_note(f"repaired: {repair.describe()}")
+    if json:
+        for transfer in weighed.transfers:
+            print_json(transfer.to_record())
+    else:
+        print_table(transfer_table(weighed.transfers))
