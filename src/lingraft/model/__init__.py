@@ -1,5 +1,6 @@
 """Models: loading without running anything, vocabulary surgery, scoring, saving."""
 
+from lingraft.model.byte_lm import byte_lm
 from lingraft.model.loading import PACKAGED, LoadedModel, load
 from lingraft.model.masked_scoring import MaskedScorer
 from lingraft.model.saving import save
@@ -12,6 +13,7 @@ __all__ = [
     "CausalScorer",
     "LoadedModel",
     "MaskedScorer",
+    "byte_lm",
     "extend_vocabulary",
     "load",
     "prune_vocabulary",

@@ -8,7 +8,7 @@ same documents in the same step, and make the same number of steps for the same 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from lingraft.seeds import derive
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 IGNORED = -100
+
+MIN_ALONE_SHARE = 0.5
+"""Of a batch's rows, that a second pass through the model is worth: it costs its own overhead."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,35 @@ class Batch:
     segment_RT: torch.Tensor
     num_bytes: int
     num_tokens: int
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no row holds two documents: causal attention then needs no mask.
+
+        Padding is at a row's end, where no token of the document looks.
+        """
+        return bool((self.segment_RT <= 0).all())
+
+    def parted(self) -> list["Batch"]:
+        """Returns the batch, or its rows of one document and the others where that saves time.
+
+        Attention without a mask has faster kernels, and computes half of what one with a mask
+        does. Each part has the bytes and tokens of the whole.
+        """
+        alone_R = (self.segment_RT <= 0).all(dim=1)
+        share = float(alone_R.double().mean())
+        if share == 1.0 or share < MIN_ALONE_SHARE:
+            return [self]
+        return [self._rows(alone_R), self._rows(~alone_R)]
+
+    def _rows(self, chosen_R: torch.Tensor) -> "Batch":
+        return replace(
+            self,
+            x_RT=self.x_RT[chosen_R],
+            labels_RT=self.labels_RT[chosen_R],
+            position_RT=self.position_RT[chosen_R],
+            segment_RT=self.segment_RT[chosen_R],
+        )
 
     def blocked_mask(self, dtype: torch.dtype, *, causal: bool = True) -> torch.Tensor:
         """Returns the additive attention mask (R, 1, T, T): within one document only.

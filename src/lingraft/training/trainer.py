@@ -148,22 +148,32 @@ class Trainer:
                     }
 
     def _mean_nats(self, batch: Batch, *, causal: bool) -> torch.Tensor:
+        parts = batch.parted() if causal else [batch]
+        nats = torch.stack([self._nats(part, causal=causal) for part in parts]).sum()
+        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
+        return nats / max(batch.num_tokens, 1)
+
+    def _nats(self, batch: Batch, *, causal: bool) -> torch.Tensor:
         dtype = self._precision or torch.float32
+        reading: dict[str, torch.Tensor] = {}
+        if not (causal and batch.is_alone):
+            # Positions go with the mask: without one, transformers would take the zeros of
+            # padding for the starts of documents and make a mask itself.
+            mask = batch.blocked_mask(dtype, causal=causal)
+            reading = {
+                "attention_mask": mask.to(self._device),
+                "position_ids": batch.position_RT.to(self._device),
+            }
         with torch.autocast(self._device.type, dtype=dtype, enabled=self._precision is not None):
             logits_RTV = self._model(
-                input_ids=batch.x_RT.to(self._device),
-                attention_mask=batch.blocked_mask(dtype, causal=causal).to(self._device),
-                position_ids=batch.position_RT.to(self._device),
-                use_cache=False,
+                input_ids=batch.x_RT.to(self._device), use_cache=False, **reading
             ).logits
-        nats = torch.nn.functional.cross_entropy(
+        return torch.nn.functional.cross_entropy(
             logits_RTV.float().flatten(0, 1),
             batch.labels_RT.to(self._device).flatten(),
             ignore_index=IGNORED,
             reduction="sum",
         )
-        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
-        return nats / max(batch.num_tokens, 1)
 
     def _open(self, part: Part) -> None:
         """Lets a part receive gradients; AdamW passes over parameters without."""
