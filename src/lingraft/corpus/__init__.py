@@ -1,6 +1,13 @@
 """Text in: documents, pairs, what was rejected and why, splits, checks, and bundled samples."""
 
 from lingraft.corpus import samples
+from lingraft.corpus.byte_budgets import (
+    BytePrefix,
+    CheckedText,
+    byte_prefixes,
+    check_disjoint,
+    check_text,
+)
 from lingraft.corpus.cleaning import Cleaned, clean_pairs
 from lingraft.corpus.identification import (
     Identification,
@@ -27,11 +34,22 @@ from lingraft.corpus.splits import (
     random_split,
     take_bytes,
 )
+from lingraft.corpus.task_records import (
+    Example,
+    TaskData,
+    read_conll_ner,
+    read_conllu,
+    read_sentence_pairs,
+    read_squad,
+)
 
 __all__ = [
+    "BytePrefix",
+    "CheckedText",
     "Cleaned",
     "Document",
     "Documents",
+    "Example",
     "HeldOut",
     "Identification",
     "LanguageCheck",
@@ -41,7 +59,11 @@ __all__ = [
     "Pairs",
     "Rejected",
     "Split",
+    "TaskData",
+    "byte_prefixes",
+    "check_disjoint",
     "check_language",
+    "check_text",
     "clean_pairs",
     "hold_out",
     "identify",
@@ -51,9 +73,13 @@ __all__ = [
     "matching_key",
     "normalize",
     "random_split",
+    "read_conll_ner",
+    "read_conllu",
     "read_dictionary",
     "read_documents",
     "read_pairs",
+    "read_sentence_pairs",
+    "read_squad",
     "samples",
     "summarize_rejected",
     "take_bytes",
