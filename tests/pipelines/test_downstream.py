@@ -20,13 +20,13 @@ from lingraft.training.answers import AnswerSettings
 Run = Callable[..., dict[str, Any]]
 WORDS = [a + b for a in "bcdfghklmn" for b in "aeiou"]
 QUICK = AnswerSettings(
-    batch_size=16,
-    num_epochs=12,
-    learning_rate=1e-2,
+    batch_size=8,
+    num_epochs=8,
+    learning_rate=5e-3,
     window_tokens=64,
     dropout=0.0,
     weight_decay=0.0,
-    patience=4,
+    patience=None,
 )
 
 
@@ -97,7 +97,9 @@ def test_the_split_depends_on_the_seed_and_a_given_valid_is_taken(run: Run, tmp_
         and read_json(tmp_path / str(n) / "scores.json")
         for n, seed in enumerate([0, 0, 1])
     ]
-    assert curves[0] == curves[1] != curves[2]
+    assert curves[0] == curves[1]
+    trained = [record["majority"]["exact_match"]["signature"]["train"] for record in curves]
+    assert trained[0] != trained[2]
     valid = tmp_path / "valid.jsonl"
     valid.write_text(pairs(WORDS[7:10]), encoding="utf-8")
     figures = run(*files, suffix=".jsonl", kind="entailment", valid=valid, **short)
