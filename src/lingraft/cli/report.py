@@ -7,17 +7,24 @@ import typer
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="An adapted model's folder, or a record.json.")],
+    run: Annotated[
+        Path, typer.Argument(help="An adapted model's or a study's folder, or a record.json.")
+    ],
     out: Annotated[Path, typer.Option(help="The HTML file.")],
 ) -> None:
-    """Write the report of an adaptation again, from its record.
+    """Write the report of an adaptation or a study again, from its record.
 
     Example: lingraft report lingraft-demo --out report.html
     """
     from lingraft.files import read_json
     from lingraft.pipelines.adapt import STATE
-    from lingraft.report import write_report
+    from lingraft.report import factors, transfer, write_report
 
-    record = run / STATE / "record.json" if run.is_dir() else run
-    write_report(read_json(record), out)
+    writers = {
+        factors.FORMAT: factors.write_factor_report,
+        transfer.FORMAT: transfer.write_transfer_report,
+    }
+    inside = [run / STATE / "record.json", run / "record.json"] if run.is_dir() else [run]
+    record = read_json(next((path for path in inside if path.exists()), inside[0]))
+    writers.get(record.get("format"), write_report)(record, out)
     typer.echo(str(out))

@@ -93,9 +93,9 @@ def prepare_corpus(
     changes = None
     if normalization:
         train, changes = _normalized(train, normalization)
-    _write_documents(out / "train.jsonl", train)
-    _write_documents(out / "valid.jsonl", valid_rows)
-    _write_documents(out / "test.jsonl", test_rows)
+    write_documents(out / "train.jsonl", train)
+    write_documents(out / "valid.jsonl", valid_rows)
+    write_documents(out / "test.jsonl", test_rows)
     write_pairs(out / "pairs.jsonl", kept_pairs.kept)
     rejected = (*documents.rejected, *bilingual.rejected)
     write_rejected(rejected, out / "rejected.jsonl")
@@ -206,7 +206,7 @@ def _drawn(documents: Documents, num: int, seed: int) -> Documents:
     return Documents(tuple(rows[:num]), documents.lang)
 
 
-def _write_documents(path: Path, documents: Documents) -> None:
+def write_documents(path: Path, documents: Documents) -> None:
     _write_rows(path, [{"id": d.id, "text": d.text} for d in documents])
 
 

@@ -97,7 +97,7 @@ def continue_pretraining(
     _check(model, documents, budget, packing)
     runtime = runtime or Runtime()
     torch.set_num_threads(runtime.threads)
-    device = _device(runtime)
+    device = training_device(runtime)
     model.to(device)
     make_trainer = (
         Trainer
@@ -252,7 +252,7 @@ def _identity(
     }
 
 
-def _device(runtime: Runtime) -> torch.device:
+def training_device(runtime: Runtime) -> torch.device:
     """The device that the user names, or what accelerate finds best."""
     if runtime.device == "auto":
         best: torch.device = Accelerator().device

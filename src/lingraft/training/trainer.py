@@ -110,6 +110,11 @@ class Trainer:
         run.curve.append(CurvePoint(run.step, run.num_bytes, run.num_tokens, values))
         run.curve_seconds.append(run.seconds)
 
+    def evaluated(self, evaluate: Callable[[PreTrainedModel], float]) -> float:
+        """Measures the model as it is now, dropout off."""
+        self._model.eval()
+        return evaluate(self._model)
+
     def close(self) -> None:
         """Leaves the model as a whole: for use, with no part of it frozen, adapters merged."""
         if self._adapted is not None:

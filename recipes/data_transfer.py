@@ -1,0 +1,162 @@
+"""How many bytes of a target language was pretraining on a source worth? (arXiv 2404.08191)
+
+    lingraft plan recipes/data_transfer.py --scale laptop
+    lingraft run recipes/data_transfer.py --scale laptop --workers 2 --threads 1
+    lingraft run recipes/data_transfer.py --scale tiny --set targets=el --set sources=en,shuffled
+
+Byte models are pretrained on each source, trained on several sizes of each target, and compared
+with models that start from random weights. Sources: languages; `shuffled` and `code`, made from
+the first language's text and Python's library; `en+nl:0.01`, English with 1 % of its lines in
+Dutch; a target itself. The target `report` holds `losses.csv`, `record.json`, `report.html`.
+With your own text: --set texts=FOLDER, which holds LANG.train.txt, LANG.valid.txt, LANG.test.txt
+(or .jsonl) for every language.
+"""
+
+from pathlib import Path
+
+from lingraft.corpus import samples
+from lingraft.errors import InputError
+from lingraft.languages import Language
+from lingraft.pipelines.transfer_runs import RunSettings
+from lingraft.pipelines.transfer_study import Source, TextFiles, TransferInputs, transfer_plan
+from lingraft.study import Plan
+from lingraft.training.best_loss import BestLossSettings
+
+SCALES = ("tiny", "laptop", "paper")
+SIZES = {
+    "tiny": ((2_000, 4_000, 8_000), (0, 2_000)),
+    "laptop": ((30_000, 100_000, 300_000, 1_000_000), (0, 30_000, 100_000, 300_000)),
+    "paper": (
+        (6_000_000, 19_000_000, 60_000_000, 189_000_000, 600_000_000, 6_000_000_000),
+        (0, 6_000_000, 19_000_000, 60_000_000, 189_000_000, 600_000_000),
+    ),
+}
+SETTINGS = {
+    "tiny": RunSettings(
+        batch_bytes=1_000,
+        window_tokens=128,
+        learning_rates=(4e-3,),
+        best_loss=BestLossSettings(
+            warmup_bytes=1_000, evaluation_bytes=4_000, patience=1, max_epochs=2
+        ),
+    ),
+    "laptop": RunSettings(
+        best_loss=BestLossSettings(
+            evaluation_bytes=75_000, evaluations_per_epoch=2, patience=2, max_epochs=20
+        )
+    ),
+    "paper": RunSettings(
+        batch_bytes=524_288,
+        window_tokens=1024,
+        learning_rates=(2e-4, 6e-4, 2e-3),
+        best_loss=BestLossSettings(
+            warmup_bytes=50_000_000, evaluation_bytes=10_000_000, patience=3, max_epochs=10
+        ),
+    ),
+}
+MODELS = {"tiny": "1m", "laptop": "1m", "paper": "65m"}
+SOURCE_BYTES = {"tiny": 8_000, "laptop": 850_000, "paper": 6_000_000_000}
+HELD_OUT_BYTES = {"tiny": 1_000, "laptop": 20_000, "paper": 10_000_000}
+SOURCES = {"tiny": "en", "laptop": "en,ru", "paper": "en,ru,zh"}
+TARGETS = {"tiny": "nl", "laptop": "nl,tr,el,eu", "paper": "ar,de,en,es,fi,id,ja,ko,ru,zh"}
+# Seeds of random weights first: every transfer is read off the from-scratch curve.
+SCRATCH_SEEDS = {"tiny": 2, "laptop": 2, "paper": 3}
+# Of the pages; the bundled Turkish text has 1 MB on the other side then.
+SOURCE_SHARE = 0.35
+ENGLISH = "eng_Latn"
+
+
+def plan(
+    scale: str,
+    *,
+    sources: str | None = None,
+    targets: str | None = None,
+    size: str | None = None,
+    texts: str | None = None,
+    scratch_seeds: int | None = None,
+    finetuned_seeds: int = 1,
+    source_bytes: int | None = None,
+    rule: str = "log-log",
+    seed: int = 0,
+) -> Plan:
+    """Returns the jobs of the study.
+
+    Args:
+        scale: `tiny` trains on a few kB; `laptop` up to 1 MB, two hours on two cores; `paper` has
+            the paper's model and sizes, for GPUs, with text of your own.
+        sources: What to pretrain on, with commas.
+        targets: Codes of target languages, with commas.
+        size: Of the byte model: 1m, 4m, 16m, 65m, 250m, 1b.
+        texts: Folder of text; the bundled software help by default.
+        scratch_seeds: Runs from random weights for each target and size.
+        finetuned_seeds: Runs from each pretrained model for each target and size.
+        source_bytes: Text of a pretraining.
+        rule: How the from-scratch curve is read: log-log, power or linear.
+        seed: Of texts, pretraining and intervals.
+    """
+    languages = [Language.parse(code) for code in (targets or TARGETS[scale]).split(",")]
+    names = (sources or SOURCES[scale]).split(",")
+    plain = [name.partition("+")[0] for name in names if name not in ("shuffled", "code")]
+    first = Language.parse(plain[0] if plain else "en")
+    parsed = [Source.parse(name, first=first) for name in names]
+    codes = [source.lang for source in parsed] + [str(lang) for lang in languages]
+    codes += [source.injected_lang for source in parsed if source.injected_lang]
+    scratch_sizes, finetuned_sizes = SIZES[scale]
+    if texts is None and scale == "paper":
+        raise InputError(
+            expected="a folder of text for gigabytes of training",
+            got="none",
+            where="texts",
+            hint="--set texts=FOLDER with LANG.train.jsonl, LANG.valid.jsonl, LANG.test.jsonl",
+        )
+    bundled = samples.path("libreoffice-help.valid.jsonl.xz")
+    inputs = TransferInputs(
+        sources=parsed,
+        targets=[str(lang) for lang in languages],
+        texts={code: _files(code, texts) for code in dict.fromkeys(codes)},
+        pairs={
+            str(lang): bundled for lang in languages if texts is None and lang != samples.ENGLISH
+        },
+        reference_lang=ENGLISH,
+        size=size or MODELS[scale],
+        scratch_sizes=scratch_sizes,
+        finetuned_sizes=finetuned_sizes,
+        source_bytes=source_bytes or SOURCE_BYTES[scale],
+        source_share=SOURCE_SHARE,
+        held_out_bytes=HELD_OUT_BYTES[scale],
+        scratch_seeds=range(scratch_seeds or SCRATCH_SEEDS[scale]),
+        finetuned_seeds=range(finetuned_seeds),
+        rule=rule,
+        scale=scale,
+        seed=seed,
+    )
+    return transfer_plan(inputs, SETTINGS[scale])
+
+
+def _files(code: str, texts: str | None) -> TextFiles:
+    if texts is None:
+        lang = Language.parse(code)
+        if lang not in (samples.ENGLISH, *samples.LANGUAGES):
+            raise InputError(
+                expected=f"one of en, {', '.join(str(x.iso639_1) for x in samples.LANGUAGES)}",
+                got=code,
+                where="languages of the bundled text",
+                hint="bring your own text with --set texts=FOLDER",
+            )
+        parts = [samples.path(f"libreoffice-help.{p}.jsonl.xz") for p in samples.SPLITS]
+    else:
+        parts = [_found(Path(texts), code, part) for part in samples.SPLITS]
+    train, valid, test = parts
+    return TextFiles([train], valid, test)
+
+
+def _found(folder: Path, code: str, part: str) -> Path:
+    """The file of a part, under the language's long or short code."""
+    lang = Language.parse(code)
+    names = [f"{tag}.{part}" for tag in (code, lang.iso639_3, lang.iso639_1) if tag]
+    for path in sorted(folder.glob(f"*.{part}.*")):
+        if any(path.name.startswith(f"{name}.") for name in names):
+            return path
+    raise InputError(
+        expected=f"a file {names[0]}.jsonl or {names[-1]}.txt", got="none", where=str(folder)
+    )

@@ -1,0 +1,200 @@
+"""Single runs of a data transfer study: pretraining on a source, training on a size of a target."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from lingraft.corpus import Document
+from lingraft.files import read_json, write_json
+from lingraft.languages import Language
+from lingraft.measurement import Score, bits_per_byte
+from lingraft.model import CausalScorer, byte_lm, load, save
+from lingraft.pipelines.transfer_texts import read_part, training_prefix
+from lingraft.runtime import Runtime
+from lingraft.study import Progress, share_reporter
+from lingraft.tokenizer import Tokenizer, byte_tokenizer
+from lingraft.training import Packing
+from lingraft.training.best_loss import BestLoss, BestLossSettings, train_to_best
+
+VERSION = 1
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How every run of a study is trained, random or pretrained weights alike.
+
+    Attributes:
+        batch_bytes: Text of one optimiser step.
+        window_tokens: Bytes that the model sees at once, start and end tokens included.
+        learning_rates: Plateau rates to choose from on valid text.
+        best_loss: How far a run goes.
+    """
+
+    batch_bytes: int = 2_000
+    window_tokens: int = 256
+    learning_rates: tuple[float, ...] = (1e-3, 4e-3)
+    best_loss: BestLossSettings = field(default_factory=BestLossSettings)
+
+
+def pretrain(
+    *,
+    text: Path,
+    lang: str,
+    size: str,
+    num_bytes: int,
+    settings: RunSettings,
+    rate: float | None,
+    seed: int,
+    out: Path,
+    runtime: Runtime,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Trains a byte model on a source text; the folder is a loadable model.
+
+    Args:
+        text: A text of `study_text`.
+        lang: Code of its language.
+        size: Of the byte model.
+        num_bytes: Text, the first of the seed's order.
+        settings: Of all runs.
+        rate: Plateau rate; None chooses on valid text.
+        seed: Of the weights, and of the choice and order of the text.
+        out: Folder of the model.
+        runtime: Threads and device.
+        progress: Where to report to.
+
+    Returns:
+        Loss on valid text, bytes processed, the rate.
+    """
+    return _best_run(
+        text, lang, size, None, num_bytes, settings, rate, seed, out, runtime, progress, keep=True
+    )
+
+
+def train_target(
+    *,
+    text: Path,
+    lang: str,
+    size: str,
+    source: Path | None,
+    num_bytes: int,
+    settings: RunSettings,
+    tuned: Path | None,
+    seed: int,
+    out: Path,
+    runtime: Runtime,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Trains on a size of a target text, from random weights or a pretrained model.
+
+    Args:
+        text: A text of `study_text`.
+        lang: Code of its language.
+        size: Of the byte model.
+        source: Folder of the pretrained model; None for random weights.
+        num_bytes: Target text; 0 measures the model as it is.
+        settings: Of all runs.
+        tuned: Folder of a run of the same size and kind of weights whose rate is taken; None
+            chooses one here.
+        seed: Of random weights, and of the choice and order of the text.
+        out: Folder for `result.json`.
+        runtime: Threads and device.
+        progress: Where to report to.
+
+    Returns:
+        Losses on valid and test text, bytes processed, the rate.
+    """
+    rate = None if tuned is None else read_json(tuned / RESULT)["learning_rate"]
+    return _best_run(
+        text, lang, size, source, num_bytes, settings, rate, seed, out, runtime, progress
+    )
+
+
+def _best_run(
+    text: Path,
+    lang: str,
+    size: str,
+    source: Path | None,
+    num_bytes: int,
+    settings: RunSettings,
+    rate: float | None,
+    seed: int,
+    out: Path,
+    runtime: Runtime,
+    progress: Progress,
+    *,
+    keep: bool = False,
+) -> dict[str, Any]:
+    """Trains once for each rate, keeps the best on valid text, and measures that on test text."""
+    torch.set_num_threads(runtime.threads)
+    language = Language.parse(lang)
+    tokenizer = byte_tokenizer()
+    valid, test = (read_part(text, name, language).records for name in ("valid", "test"))
+    packing = _packing(tokenizer, settings)
+    documents = training_prefix(text, language, num_bytes, seed).records if num_bytes else ()
+    tried: dict[float, tuple[float, BestLoss | None, PreTrainedModel]] = {}
+    for one in (rate,) if rate is not None else settings.learning_rates if num_bytes else (0.0,):
+        model = _start(size, source, seed)
+        run = None
+        if num_bytes:
+            run = train_to_best(
+                model,
+                tokenizer,
+                documents,
+                evaluate=lambda trained: _nats(_score(trained, tokenizer, packing, valid)),
+                packing=packing,
+                learning_rate=one,
+                settings=settings.best_loss,
+                seed=seed,
+                runtime=runtime,
+                checkpoints=out / "checkpoints" / f"{one:g}",
+                advance=share_reporter(progress, f"{num_bytes:,} bytes at {one:g}"),
+            )
+        reached = run.best.nats_per_byte if run else _nats(_score(model, tokenizer, packing, valid))
+        tried[one] = (reached, run, model)
+    chosen = min(tried, key=lambda one: (tried[one][0], one))
+    reached, run, model = tried[chosen]
+    score = _score(model, tokenizer, packing, test)
+    result = {
+        "nats_per_byte": _nats(score),
+        "valid_nats_per_byte": reached,
+        "learning_rate": chosen,
+        "learning_rates": {f"{one:g}": found for one, (found, _, _) in tried.items()},
+        "processed_bytes": sum(run.processed_bytes for _, run, _ in tried.values() if run),
+        "num_bytes": sum(len(document.text.encode("utf-8")) for document in documents),
+    }
+    if keep:
+        save(model, tokenizer, out)
+    curve = None if run is None else asdict(run)
+    write_json(out / RESULT, {**result, "test": score.to_record(), "best_run": curve})
+    return result
+
+
+def _start(size: str, source: Path | None, seed: int) -> PreTrainedModel:
+    return byte_lm(size, seed=seed) if source is None else load(source, dtype=torch.float32).model
+
+
+def _packing(tokenizer: Tokenizer, settings: RunSettings) -> Packing:
+    start, end = tokenizer.role_id("bos_token"), tokenizer.role_id("eos_token")
+    assert start is not None
+    return Packing(settings.batch_bytes, settings.window_tokens, start, end)
+
+
+def _score(
+    model: PreTrainedModel, tokenizer: Tokenizer, packing: Packing, rows: Sequence[Document]
+) -> Score:
+    scorer = CausalScorer(
+        model, tokenizer, start_token=packing.start_token, window=packing.window_tokens
+    )
+    return bits_per_byte(scorer, rows)
+
+
+def _nats(score: Score) -> float:
+    """Nats per byte: a byte tokenizer loses nothing, so the score is always defined."""
+    assert score.denominator > 0
+    return score.numerator / score.denominator

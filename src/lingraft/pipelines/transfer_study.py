@@ -1,0 +1,295 @@
+"""The study of data transfer: which jobs it takes to weigh sources for targets, in bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lingraft.errors import InputError
+from lingraft.languages import Language
+from lingraft.pipelines.transfer_record import transfer_record
+from lingraft.pipelines.transfer_runs import RunSettings, pretrain, train_target
+from lingraft.pipelines.transfer_texts import Control, Part, study_text
+from lingraft.study import File, Job, Plan, job
+
+SELF, SHUFFLED, CODE = "self", "shuffled", "code"
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """One language's text.
+
+    Attributes:
+        train: Files of documents.
+        valid: File of held-out documents for choices.
+        test: File of held-out documents for losses.
+    """
+
+    train: Sequence[Path]
+    valid: Path
+    test: Path
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a model is pretrained on.
+
+    Attributes:
+        name: How tables call it.
+        lang: Code of the language of its text.
+        control: See `study_text`.
+        injected_lang: Language of the text that is mixed in, or None.
+        injected_share: Share of the lines that it replaces.
+    """
+
+    name: str
+    lang: str
+    control: Control | None = None
+    injected_lang: str | None = None
+    injected_share: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str, *, first: Language) -> "Source":
+        """Returns what ``en``, ``shuffled``, ``code`` or ``en+nl:0.01`` stand for.
+
+        Args:
+            text: A language; a control, made from text of the first source; or a language with a
+                share of another's lines mixed in.
+            first: The first source.
+
+        Raises:
+            InputError: A share that is not in (0, 1).
+        """
+        if text == SHUFFLED:
+            return cls(SHUFFLED, str(first), control="shuffled")
+        if text == CODE:
+            return cls(CODE, str(first), control="code")
+        name, plus, mixed = text.partition("+")
+        lang = str(Language.parse(name))
+        if not plus:
+            return cls(lang, lang)
+        other, _, share = mixed.partition(":")
+        try:
+            value = float(share)
+        except ValueError:
+            value = 0.0
+        if not 0.0 < value < 1.0:
+            raise InputError(
+                expected="a share of lines in (0, 1), such as en+nl:0.01", got=text, where="sources"
+            )
+        into = str(Language.parse(other))
+        return cls(f"{lang}+{value:.2%} {into}", lang, None, into, value)
+
+
+@dataclass(frozen=True)
+class TransferInputs:
+    """What the study compares.
+
+    Attributes:
+        sources: What models are pretrained on.
+        targets: Codes of the target languages.
+        texts: Files by code of the language.
+        pairs: Files of parallel text by code of the target, for the byte premium.
+        reference_lang: Code of the language on the pairs' other side.
+        size: Of the byte model.
+        scratch_sizes: Bytes of target text that random weights are trained on.
+        finetuned_sizes: Bytes that pretrained weights are trained on; 0 for the zero-shot point.
+        source_bytes: Text of a pretraining.
+        source_share: Share of the pages on the source side.
+        held_out_bytes: Valid and test text, each.
+        scratch_seeds: Seeds of the runs from random weights.
+        finetuned_seeds: Seeds of the runs from pretrained weights.
+        rule: How curves are read, see `data_transfer`.
+        scale: Name of the scale.
+        seed: Of texts, pretraining and intervals.
+    """
+
+    sources: Sequence[Source]
+    targets: Sequence[str]
+    texts: Mapping[str, TextFiles]
+    pairs: Mapping[str, Path]
+    reference_lang: str
+    size: str
+    scratch_sizes: Sequence[int]
+    finetuned_sizes: Sequence[int]
+    source_bytes: int
+    source_share: float
+    held_out_bytes: int
+    scratch_seeds: Sequence[int]
+    finetuned_seeds: Sequence[int]
+    rule: str
+    scale: str
+    seed: int
+
+
+def transfer_plan(inputs: TransferInputs, settings: RunSettings) -> Plan:
+    """Returns the jobs of the study, without running any.
+
+    The target `report` gathers all runs into `losses.csv`, `record.json` and `report.html`.
+
+    Raises:
+        InputError: Fewer than three sizes from scratch, or a language without text.
+    """
+    if len(set(inputs.scratch_sizes)) < 3:
+        raise InputError(
+            expected="at least 3 sizes from scratch",
+            got=", ".join(map(str, inputs.scratch_sizes)) or "none",
+            where="sizes",
+        )
+    builder = _Builder(inputs, settings)
+    runs = builder.runs()
+    report = job(
+        transfer_record,
+        name="report",
+        runs=runs,
+        sources=list(inputs.sources),
+        targets=list(inputs.targets),
+        source_texts={source.name: builder.source_text(source) for source in inputs.sources},
+        target_texts={code: builder.target_text(code) for code in inputs.targets},
+        pairs={code: File(path) for code, path in inputs.pairs.items() if code in inputs.targets},
+        reference_lang=inputs.reference_lang,
+        size=inputs.size,
+        settings=settings,
+        rule=inputs.rule,
+        scale=inputs.scale,
+        seed=inputs.seed,
+    )
+    return Plan({"report": report}, name="data-transfer")
+
+
+class _Builder:
+    """Makes the jobs; equal ones are one by their fingerprints."""
+
+    def __init__(self, inputs: TransferInputs, settings: RunSettings) -> None:
+        self.inputs, self.settings = inputs, settings
+        self._file = cache(File)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run with what the table of losses says of it."""
+        found = []
+        for target in self.inputs.targets:
+            for num_bytes in self.inputs.scratch_sizes:
+                for seed in self.inputs.scratch_seeds:
+                    run = self._run(target, None, num_bytes, seed)
+                    found.append(_entry(target, "scratch", num_bytes, seed, "", run))
+            for source in self.inputs.sources:
+                for num_bytes in self.inputs.finetuned_sizes:
+                    # Before any target text there is nothing that a seed could change.
+                    seeds = self.inputs.finetuned_seeds if num_bytes else [self.inputs.seed]
+                    for seed in seeds:
+                        run = self._run(target, source, num_bytes, seed)
+                        # One pretrained model behind all of them: in the bootstrap they are one.
+                        trunk = f"pretrained on {source.name}"
+                        found.append(_entry(target, source.name, num_bytes, seed, trunk, run))
+        return found
+
+    def source_text(self, source: Source) -> Job:
+        into = source.injected_lang
+        return self._text(
+            source.lang,
+            "source",
+            control=source.control,
+            injected=[] if into is None else self._files(into).train,
+            injected_lang=into,
+            injected_share=source.injected_share,
+        )
+
+    def target_text(self, code: str) -> Job:
+        return self._text(code, "target")
+
+    def _text(
+        self,
+        code: str,
+        part: Part,
+        *,
+        control: Control | None = None,
+        injected: Sequence[Path] = (),
+        injected_lang: str | None = None,
+        injected_share: float = 0.0,
+    ) -> Job:
+        files = self._files(code)
+        return job(
+            study_text,
+            name=f"text-{part}-{control or code}",
+            text=[self._file(path) for path in files.train],
+            valid=self._file(files.valid),
+            test=self._file(files.test),
+            lang=code,
+            part=part,
+            source_share=self.inputs.source_share,
+            held_out_bytes=self.inputs.held_out_bytes,
+            control=control,
+            injected=[self._file(path) for path in injected],
+            injected_lang=injected_lang,
+            injected_share=injected_share,
+            seed=self.inputs.seed,
+        )
+
+    def _files(self, code: str) -> TextFiles:
+        found = self.inputs.texts.get(code)
+        if found is None:
+            raise InputError(
+                expected=f"one of {', '.join(self.inputs.texts)}",
+                got=code,
+                where="languages with text",
+            )
+        return found
+
+    def _pretrained(self, source: Source) -> Job:
+        return job(
+            pretrain,
+            name=f"pretrained-{source.control or source.lang}",
+            text=self.source_text(source),
+            lang=source.lang,
+            size=self.inputs.size,
+            num_bytes=self.inputs.source_bytes,
+            settings=self.settings,
+            # The largest size's rate is the best guess, without a second pretraining.
+            rate=max(self.settings.learning_rates),
+            seed=self.inputs.seed,
+            costs={"num_bytes": self._most_bytes(self.inputs.source_bytes, 1)},
+        )
+
+    def _run(self, target: str, source: Source | None, num_bytes: int, seed: int) -> Job:
+        tuned = self._tuned(target, source, num_bytes, seed)
+        name = "scratch" if source is None else source.control or source.lang
+        num_rates = 1 if tuned is not None else len(self.settings.learning_rates)
+        return job(
+            train_target,
+            name=f"run-{name}-{target}",
+            text=self.target_text(target),
+            lang=target,
+            size=self.inputs.size,
+            source=None if source is None else self._pretrained(source),
+            num_bytes=num_bytes,
+            settings=self.settings,
+            tuned=tuned,
+            seed=seed,
+            costs={"num_bytes": self._most_bytes(num_bytes, num_rates)},
+        )
+
+    def _tuned(self, target: str, source: Source | None, num_bytes: int, seed: int) -> Job | None:
+        """The run whose rate this one takes: the first of its size and kind of weights."""
+        first = None if source is None else self.inputs.sources[0]
+        seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
+        is_first = (target, source, seed) == (self.inputs.targets[0], first, seeds[0])
+        if is_first or not num_bytes:
+            return None
+        return self._run(self.inputs.targets[0], first, num_bytes, seeds[0])
+
+    def _most_bytes(self, num_bytes: int, num_rates: int) -> float:
+        return num_bytes * num_rates * self.settings.best_loss.max_epochs
+
+
+def _entry(
+    target: str, init: str, num_bytes: int, seed: int, trunk: str, run: Job
+) -> dict[str, Any]:
+    return {
+        "target": target,
+        "init": init,
+        "dataset_bytes": num_bytes,
+        "seed": str(seed),
+        "trunk": trunk,
+        "run": run,
+    }

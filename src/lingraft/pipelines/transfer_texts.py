@@ -1,0 +1,162 @@
+"""The texts of a data transfer study: sources and targets that share no document.
+
+Translations of one page are one document under another name: a model pretrained on the English
+page has read the Dutch one's content. So pages are parted once, for all languages alike.
+"""
+
+import random
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from lingraft.corpus import (
+    Document,
+    Documents,
+    byte_prefixes,
+    check_disjoint,
+    hold_out,
+    read_documents,
+)
+from lingraft.corpus.contamination import inject
+from lingraft.corpus.splits import take_bytes
+from lingraft.errors import InputError
+from lingraft.files import write_json
+from lingraft.languages import Language
+from lingraft.pipelines.corpora import write_documents
+from lingraft.seeds import derive
+
+VERSION = 1
+Part = Literal["source", "target"]
+Control = Literal["shuffled", "code"]
+
+
+def study_text(
+    *,
+    text: Sequence[Path],
+    valid: Path,
+    test: Path,
+    lang: str,
+    part: Part,
+    source_share: float,
+    held_out_bytes: int,
+    control: Control | None,
+    injected: Sequence[Path],
+    injected_lang: str | None,
+    injected_share: float,
+    seed: int,
+    out: Path,
+) -> dict[str, Any]:
+    """Writes one language's train, valid and test text for one side of the study.
+
+    Args:
+        text: Files of documents; an id ``page#n`` says which page a document is of.
+        valid: Held-out documents for choosing checkpoints and rates.
+        test: Held-out documents that losses are reported on.
+        lang: Code of the language.
+        part: Which of the two sides: no page is on both, in any language.
+        source_share: Share of the pages that are on the source side.
+        held_out_bytes: Valid text, and test text, at most.
+        control: ``"shuffled"`` permutes the characters of every document; ``"code"`` reads
+            Python's standard library instead of the language's text.
+        injected: Files of text in another language that replaces lines, or none.
+        injected_lang: Its code.
+        injected_share: Share of the lines that it replaces.
+        seed: Of the parting, the permutations and the injection.
+        out: Folder for the documents and `facts.json`.
+
+    Returns:
+        Bytes, characters and documents of the training text, and what was injected.
+    """
+    language = Language.parse(lang)
+    held = {
+        name: _drawn(read_documents(path, lang=language), held_out_bytes, seed)
+        for name, path in (("valid", valid), ("test", test))
+    }
+    documents = (
+        _library_code(language) if control == "code" else read_documents(text, lang=language)
+    )
+    cleared = hold_out(documents, list(held.values())).kept
+    train = _of_part(cleared, part, source_share, seed)
+    facts: dict[str, Any] = {}
+    if control == "shuffled":
+        train = _shuffled(train, seed)
+        held = {name: _shuffled(rows, seed) for name, rows in held.items()}
+    if injected:
+        other = read_documents(injected, lang=Language.parse(injected_lang or ""))
+        mixed = inject(
+            train, _of_part(other, part, source_share, seed), share=injected_share, seed=seed
+        )
+        train = mixed.documents
+        facts["injected_share"] = mixed.share
+    check_disjoint(match_ids=False, train=train, **held)
+    for name, rows in {"train": train, **held}.items():
+        write_documents(out / f"{name}.jsonl", rows)
+        facts[f"{name}_bytes"] = rows.num_bytes
+        facts[f"{name}_characters"] = sum(len(row.text) for row in rows)
+        facts[f"{name}_documents"] = len(rows)
+    write_json(out / "facts.json", facts)
+    return facts
+
+
+def read_part(folder: Path, name: str, lang: Language) -> Documents:
+    """Reads ``"train"``, ``"valid"`` or ``"test"`` of a prepared text."""
+    return read_documents(folder / f"{name}.jsonl", lang=lang)
+
+
+def training_prefix(folder: Path, lang: Language, num_bytes: int, seed: int) -> Documents:
+    """Returns the first bytes of a text in the seed's order: sizes lie inside each other."""
+    return byte_prefixes(read_part(folder, "train", lang), [num_bytes], seed=seed)[0].documents
+
+
+def _of_part(documents: Documents, part: Part, source_share: float, seed: int) -> Documents:
+    """Documents whose page is on one side; by a hash, so that every language agrees."""
+    edge = source_share * 2**32
+    kept = [
+        document
+        for document in documents
+        if (derive(seed, "side", _page(document)) % 2**32 < edge) == (part == "source")
+    ]
+    if not kept:
+        raise InputError(
+            expected=f"documents on the {part} side",
+            got=f"none of {len(documents)}",
+            where=f"{documents.lang}, source_share {source_share}",
+            hint="choose a share nearer to a half, or give more documents",
+        )
+    return replace(documents, records=tuple(kept))
+
+
+def _page(document: Document) -> str:
+    return document.id.partition("#")[0]
+
+
+def _drawn(documents: Documents, num_bytes: int, seed: int) -> Documents:
+    rows = list(documents)
+    random.Random(derive(seed, "held out")).shuffle(rows)
+    return take_bytes(replace(documents, records=tuple(rows)), num_bytes)
+
+
+def _shuffled(documents: Documents, seed: int) -> Documents:
+    """Every document keeps its characters and loses their order."""
+    generator = random.Random(derive(seed, "shuffled"))
+    rows = [
+        replace(document, text="".join(generator.sample(document.text, len(document.text))))
+        for document in documents
+    ]
+    return replace(documents, records=tuple(rows))
+
+
+def _library_code(lang: Language) -> Documents:
+    """Python's own standard library as it is installed, a definition or a stretch a document."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    rows = []
+    for path in sorted(library.glob("*.py")):
+        blocks = path.read_text(encoding="utf-8", errors="ignore").split("\n\n")
+        rows += [
+            Document(block.strip("\n"), f"{path.name}#{number}")
+            for number, block in enumerate(blocks)
+            if block.strip()
+        ]
+    return Documents(tuple(rows), lang)

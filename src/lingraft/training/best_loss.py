@@ -1,0 +1,274 @@
+"""Training to the best loss that a text allows: a plateau while valid text gets cheaper, a decay.
+
+A from-scratch curve says what a loss costs in *text* only where every point is trained as far as
+its text goes. arXiv 2404.08191 gave its smallest point 120 steps, so that its curve is one of
+steps there. Here the rule is the same for every size and for random and pretrained weights.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from transformers import PreTrainedModel
+
+from lingraft.corpus.records import Document
+from lingraft.errors import InputError, StoreError
+from lingraft.measurement.score import data_hash
+from lingraft.runtime import Runtime
+from lingraft.tokenizer.tokenizer import Tokenizer
+from lingraft.training.batches import Packing, pack, text_of_steps
+from lingraft.training.checkpoints import (
+    Checkpoint,
+    drop_checkpoints,
+    read_checkpoint,
+    write_checkpoint,
+)
+from lingraft.training.loop import training_device
+from lingraft.training.runs import Advance
+from lingraft.training.trainer import Trainer
+
+Evaluate = Callable[[PreTrainedModel], float]
+"""Loss on valid text, in nats per byte."""
+
+
+@dataclass(frozen=True)
+class BestLossSettings:
+    """How far a run goes.
+
+    Attributes:
+        warmup_bytes: Text over which the learning rate rises.
+        evaluation_bytes: Text between two evaluations, at least.
+        evaluations_per_epoch: Where that is more than `evaluation_bytes`, evaluations are this
+            part of an epoch apart.
+        patience: Evaluations without a gain after which the plateau ends.
+        min_gain: Share of the best loss that counts as a gain.
+        max_epochs: The plateau ends here at the latest.
+        decay_share: Length of the decay, as a share of the text up to the best evaluation.
+        weight_decay: AdamW's, on matrices.
+    """
+
+    warmup_bytes: int = 20_000
+    evaluation_bytes: int = 50_000
+    evaluations_per_epoch: int = 3
+    patience: int = 2
+    min_gain: float = 0.002
+    max_epochs: float = 30.0
+    decay_share: float = 0.25
+    weight_decay: float = 0.1
+
+
+class Evaluation(NamedTuple):
+    """A point of the valid curve.
+
+    Attributes:
+        step: Optimiser steps made.
+        num_bytes: Text trained on, with repetition.
+        nats_per_byte: Loss on valid text.
+    """
+
+    step: int
+    num_bytes: int
+    nats_per_byte: float
+
+
+@dataclass(frozen=True)
+class BestLoss:
+    """What a run reached; the model holds the weights of the best evaluation.
+
+    Attributes:
+        points: The plateau's evaluations, the first before any training.
+        decayed: The one after the decay; None where nothing was gained on the plateau.
+        processed_bytes: Text trained on in all, past the best evaluation and in the decay too.
+        stopped: ``"patience"`` or ``"epochs"``.
+    """
+
+    points: tuple[Evaluation, ...]
+    decayed: Evaluation | None
+    processed_bytes: int
+    stopped: str
+
+    @property
+    def best(self) -> Evaluation:
+        """The evaluation whose weights were kept."""
+        points = (*self.points, *([self.decayed] if self.decayed else []))
+        return min(points, key=lambda point: point.nats_per_byte)
+
+
+def train_to_best(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    documents: Sequence[Document],
+    *,
+    evaluate: Evaluate,
+    packing: Packing,
+    learning_rate: float,
+    settings: BestLossSettings,
+    seed: int,
+    runtime: Runtime | None = None,
+    checkpoints: Path | None = None,
+    advance: Advance | None = None,
+) -> BestLoss:
+    """Trains until valid text gets no cheaper, then decays from the best point; in place.
+
+    Args:
+        model: In float32, with random or pretrained weights.
+        tokenizer: Its tokenizer.
+        documents: Training text, repeated in a new order each epoch.
+        evaluate: Measures the model on valid text.
+        packing: How text becomes batches.
+        learning_rate: Of the plateau.
+        settings: How far to go.
+        seed: Of the order of the text.
+        runtime: Threads, device and precision.
+        checkpoints: Folder for the state at each evaluation; a run found there goes on.
+        advance: Told the share of `max_epochs` after each step.
+
+    Raises:
+        InputError: No text.
+        StoreError: The checkpoints are of another run.
+    """
+    text_bytes = sum(len(document.text.encode("utf-8")) for document in documents)
+    if not text_bytes:
+        raise InputError(
+            expected="text to train on",
+            got=f"{len(documents)} documents without any",
+            where="documents",
+        )
+    runtime = runtime or Runtime()
+    torch.set_num_threads(runtime.threads)
+    device = training_device(runtime)
+    model.to(device)
+    trainer = Trainer(
+        model, device=device, runtime=runtime, weight_decay=settings.weight_decay, seed=seed
+    )
+    facts = {
+        "settings": asdict(settings),
+        "packing": asdict(packing),
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "documents": data_hash([document.text for document in documents]),
+    }
+    climb = _Climb(trainer, evaluate, _Store(checkpoints, facts))
+    stream = partial(_stream, documents, packing, seed)
+    max_bytes = settings.max_epochs * text_bytes
+    gap = max(settings.evaluation_bytes, text_bytes // settings.evaluations_per_epoch)
+
+    def step(texts: list[Document], share: float) -> None:
+        rise = (trainer.run.num_bytes + packing.batch_bytes) / max(settings.warmup_bytes, 1)
+        batch = partial(pack, texts, tokenizer=tokenizer, packing=packing)
+        trainer.step(batch, part="all", learning_rate=learning_rate * min(rise, 1.0) * share)
+        if advance is not None:
+            done = min(trainer.run.num_bytes / max_bytes, 1.0)
+            advance(done, f"{trainer.run.train_nats[-1]:.2f} nats/token")
+
+    for texts in stream(trainer.run.step) if not climb.is_over(settings, max_bytes) else ():
+        step(texts, 1.0)
+        if trainer.run.num_bytes >= climb.points[-1].num_bytes + gap:
+            climb.note(settings.min_gain)
+            if climb.is_over(settings, max_bytes):
+                break
+    stopped = "patience" if climb.num_misses >= settings.patience else "epochs"
+    processed = trainer.run.num_bytes
+    decayed = None
+    trainer.resume(climb.best)
+    if trainer.run.step:
+        first, length = trainer.run.num_bytes, settings.decay_share * trainer.run.num_bytes
+        for texts in stream(trainer.run.step):
+            step(texts, max(1.0 - (trainer.run.num_bytes - first) / length, 0.0))
+            if trainer.run.num_bytes >= first + length:
+                break
+        decayed = climb.evaluated()
+        processed += trainer.run.num_bytes - first
+        if decayed.nats_per_byte >= min(point.nats_per_byte for point in climb.points):
+            trainer.resume(climb.best)
+    trainer.close()
+    if checkpoints is not None:
+        for name in _FOLDERS:
+            drop_checkpoints(checkpoints / name)
+    return BestLoss(tuple(climb.points), decayed, processed, stopped)
+
+
+_FOLDERS = ("last", "best")
+
+
+class _Store:
+    """Checkpoints of the last and of the best evaluation, if they are wanted."""
+
+    def __init__(self, folder: Path | None, facts: dict[str, Any]) -> None:
+        self._folder, self._facts = folder, facts
+
+    def read(self, name: str) -> Checkpoint | None:
+        found = None if self._folder is None else read_checkpoint(self._folder / name)
+        if found is not None and found.state["settings"]["facts"] != self._facts:
+            raise StoreError(
+                expected=f"checkpoints of a run with {self._facts}",
+                got=str(found.state["settings"]["facts"]),
+                where=str(self._folder),
+                hint="name another folder, or remove this one to begin anew",
+            )
+        return found
+
+    def write(self, name: str, trainer: Trainer, points: Sequence[Evaluation]) -> None:
+        if self._folder is not None:
+            state = {"facts": self._facts, "points": [list(point) for point in points]}
+            write_checkpoint(self._folder / name, trainer.checkpoint(state))
+
+
+class _Climb:
+    """The plateau: its evaluations, and the state at the best of them."""
+
+    def __init__(self, trainer: Trainer, evaluate: Evaluate, store: _Store) -> None:
+        self._trainer, self._evaluate, self._store = trainer, evaluate, store
+        self.points: list[Evaluation] = []
+        last, best = store.read("last"), store.read("best")
+        if last is not None and best is not None:
+            trainer.resume(last)
+            self.points = [Evaluation(*point) for point in last.state["settings"]["points"]]
+            self.best = best
+        else:
+            self.note(0.0)
+
+    @property
+    def num_misses(self) -> int:
+        """Evaluations since the last gain."""
+        return len(self.points) - 1 - self._best_at
+
+    @property
+    def _best_at(self) -> int:
+        steps = [point.step for point in self.points]
+        return steps.index(self.best.state["step"])
+
+    def note(self, min_gain: float) -> None:
+        """Evaluates, and keeps the state where that is a gain."""
+        point = self.evaluated()
+        gained = not self.points or point.nats_per_byte < self.points[
+            self._best_at
+        ].nats_per_byte * (1 - min_gain)
+        self.points.append(point)
+        if gained:
+            state = self._trainer.checkpoint({})
+            # The trainer's tensors go on changing.
+            kept = {name: tensor.clone() for name, tensor in state.tensors.items()}
+            self.best = replace(state, tensors=kept)
+            self._store.write("best", self._trainer, self.points)
+        self._store.write("last", self._trainer, self.points)
+
+    def evaluated(self) -> Evaluation:
+        """The trainer's place and its loss on valid text."""
+        run = self._trainer.run
+        return Evaluation(run.step, run.num_bytes, self._trainer.evaluated(self._evaluate))
+
+    def is_over(self, settings: BestLossSettings, max_bytes: float) -> bool:
+        """Whether the plateau has ended."""
+        return self.num_misses >= settings.patience or self._trainer.run.num_bytes >= max_bytes
+
+
+def _stream(
+    documents: Sequence[Document], packing: Packing, seed: int, first_step: int
+) -> Iterator[list[Document]]:
+    stream = text_of_steps(documents, batch_bytes=packing.batch_bytes, seed=seed, max_bytes=None)
+    return itertools.islice(stream, first_step, None)
