@@ -38,6 +38,12 @@ def adapt(
     licence: Annotated[
         list[str] | None, typer.Option(help="FILE=SPDX, for the model card.")
     ] = None,
+    weigh: Annotated[
+        bool, typer.Option("--weigh", help="Say what the graft was worth in bytes of text; long.")
+    ] = False,
+    weigh_sizes: Annotated[
+        str | None, typer.Option(help="Sizes from random weights: 20kB,60kB,200kB.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of splits, orders and random rows.")] = 0,
     threads: Threads = 0,
     device: Device = "auto",
@@ -48,9 +54,10 @@ def adapt(
     """
     from lingraft.pipelines.adapt import adapt as run_adapt
     from lingraft.pipelines.records import summary
+    from lingraft.pipelines.weighing import WeighSettings
     from lingraft.report import render_table
     from lingraft.runtime import Runtime
-    from lingraft.units import parse_budget
+    from lingraft.units import parse_budget, parse_bytes
 
     with watching() as progress:
         done = run_adapt(
@@ -71,6 +78,9 @@ def adapt(
             tokenizer=tokenizer,
             normalization=normalize or (),
             licences=licence or (),
+            weigh=WeighSettings(tuple(map(parse_bytes, weigh_sizes.split(","))), seed=seed)
+            if weigh_sizes
+            else weigh,
             seed=seed,
             runtime=Runtime(threads, device),
             progress=progress,
@@ -80,5 +90,7 @@ def adapt(
     print_table(render_table(done.record))
     print(summary(done.record))
     print(f"vocabulary  {done.record['vocabulary']['rule']}")
+    if done.record["weight"]:
+        print(f"weighed     {done.record['weight']['described']}")
     print(f"model       {done.model_path}")
     print(f"report      {done.report_path}")

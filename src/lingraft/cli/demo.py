@@ -11,6 +11,9 @@ from lingraft.cli.console import Device, Threads, print_table, watching
 def demo(
     to: Annotated[str, typer.Option(help="nl, fi, tr, ru, ko, eu, el or id.")] = "el",
     out: Annotated[Path, typer.Option(help="Folder of the adapted model.")] = Path("lingraft-demo"),
+    weigh: Annotated[
+        bool, typer.Option("--weigh", help="Weigh the graft in bytes too: half an hour more.")
+    ] = False,
     threads: Threads = 0,
     device: Device = "auto",
 ) -> None:
@@ -24,8 +27,12 @@ def demo(
     from lingraft.runtime import Runtime
 
     with watching() as progress:
-        done = run_demo(to, out=out, runtime=Runtime(threads, device), progress=progress)
+        done = run_demo(
+            to, out=out, weigh=weigh, runtime=Runtime(threads, device), progress=progress
+        )
     print_table(render_table(done.record))
     print(summary(done.record))
+    if done.record["weight"]:
+        print(f"weighed {done.record['weight']['described']}")
     print(f"model   {done.model_path}")
     print(f"report  {done.report_path}")

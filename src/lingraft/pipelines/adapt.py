@@ -13,6 +13,7 @@ from lingraft.model.loading import PACKAGED
 from lingraft.pipelines.planning import AdaptationInputs, adaptation_plan, graft_method
 from lingraft.pipelines.records import assemble
 from lingraft.pipelines.settings import ArmSettings, default_settings
+from lingraft.pipelines.weighing import WeighSettings, weigh_sizes
 from lingraft.report import write_model_card, write_report
 from lingraft.runtime import Runtime
 from lingraft.study import Plan, Progress, Store, run
@@ -58,6 +59,7 @@ def adapt(
     settings: ArmSettings | None = None,
     normalization: Sequence[str] = (),
     licences: Sequence[str] = (),
+    weigh: bool | WeighSettings = False,
     seed: int = 0,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
@@ -88,6 +90,9 @@ def adapt(
         normalization: What to normalise in training text: ``"nfc"``, ``"zwnj"``,
             ``"homoglyphs"``, or an apostrophe. Nothing by default.
         licences: Licences of the user's own files, for the model card, as ``"FILE=SPDX"``.
+        weigh: Whether to say what the graft was worth in bytes of target text (D_T): trains the
+            same architecture from random weights on three sizes, which takes longer than all the
+            rest. Settings choose sizes and rates.
         seed: Of splits, orders and random rows.
         runtime: Threads and device.
         progress: Where to report to.
@@ -132,6 +137,7 @@ def adapt(
         method=method,
         controls=controls,
         normalization=normalization,
+        weigh=_weigh_settings(weigh, settings, inputs),
     )
     return run_adaptation(
         plan,
@@ -172,6 +178,18 @@ def run_adaptation(
     write_model_card(record, out / "README.md")
     write_report(record, out / "report.html")
     return Adaptation(out, out / "report.html", record)
+
+
+def _weigh_settings(
+    weigh: bool | WeighSettings, settings: ArmSettings, inputs: AdaptationInputs
+) -> WeighSettings | None:
+    if isinstance(weigh, WeighSettings):
+        return weigh
+    if not weigh:
+        return None
+    text_bytes = _size(inputs)
+    sizes = weigh_sizes(settings.budget.num_bytes or text_bytes, text_bytes)
+    return WeighSettings(sizes, batch_bytes=settings.batch_bytes, seed=settings.seed)
 
 
 def check_out(folder: Path) -> None:

@@ -8,6 +8,7 @@ from lingraft.languages import Language
 from lingraft.pipelines.adapt import Adaptation, check_out, run_adaptation
 from lingraft.pipelines.planning import AdaptationInputs, adaptation_plan
 from lingraft.pipelines.settings import ArmSettings, default_settings
+from lingraft.pipelines.weighing import WeighSettings
 from lingraft.runtime import Runtime
 from lingraft.study import Progress
 from lingraft.units import Budget
@@ -15,6 +16,8 @@ from lingraft.units import Budget
 MODEL = "smollm2-135m"
 VOCAB_SIZE = 8_000
 BUDGET_BYTES = 18_000
+# From random weights: half an hour on two cores, so only on demand.
+WEIGH_SIZES = (18_000, 54_000, 162_000)
 
 
 def demo_inputs(to: str | Language) -> AdaptationInputs:
@@ -52,6 +55,7 @@ def demo(
     to: str | Language = "el",
     *,
     out: str | Path = "lingraft-demo",
+    weigh: bool = False,
     runtime: Runtime | None = None,
     progress: Progress | None = None,
 ) -> Adaptation:
@@ -60,12 +64,18 @@ def demo(
     Args:
         to: One of `samples.LANGUAGES`.
         out: Folder of the adapted model and the report.
+        weigh: Whether to say what the graft was worth in bytes; takes half an hour more.
         runtime: Threads and device.
         progress: Where to report to.
     """
     inputs = demo_inputs(to)
     check_out(Path(out))
-    plan = adaptation_plan(inputs, demo_settings(), vocab_size=VOCAB_SIZE)
+    plan = adaptation_plan(
+        inputs,
+        demo_settings(),
+        vocab_size=VOCAB_SIZE,
+        weigh=WeighSettings(WEIGH_SIZES) if weigh else None,
+    )
     return run_adaptation(
         plan, inputs, out=Path(out), runtime=runtime or Runtime(), progress=progress
     )

@@ -15,6 +15,12 @@ from lingraft.pipelines.floors import count_floors
 from lingraft.pipelines.inspection import inspect_model
 from lingraft.pipelines.settings import ArmSettings
 from lingraft.pipelines.vocabularies import new_tokenizer, vocabulary_rows, word_links
+from lingraft.pipelines.weighing import (
+    NUM_SEEDS_AT_SMALLEST,
+    WeighSettings,
+    train_scratch,
+    weigh_graft,
+)
 from lingraft.study import File, Job, Plan, job
 
 UNTRAINED_CONTROL = "mean"
@@ -62,6 +68,7 @@ def adaptation_plan(
     num_held_out: int = 100,
     num_general_rows: int = 40,
     normalization: Sequence[str] = (),
+    weigh: WeighSettings | None = None,
 ) -> Plan:
     """Returns the jobs of an adaptation, without running any.
 
@@ -76,6 +83,8 @@ def adaptation_plan(
         num_held_out: Rows of test and of valid.
         num_general_rows: Rows on which forgetting is measured.
         normalization: What to normalise in training text.
+        weigh: Sizes on which the same architecture is trained from random weights, to say what
+            the graft was worth in bytes; None for none.
 
     Raises:
         InputError: No such model, file or method, or the method lacks the pairs it needs.
@@ -96,6 +105,8 @@ def adaptation_plan(
         builder.choice("source", replace(settings, learning_rates=settings.learning_rates[:1]))
     builder.floors()
     builder.inspection(num_general_rows)
+    if weigh is not None:
+        builder.weigh(weigh)
     return Plan(builder.jobs, name=f"adapt-{inputs.target_lang}")
 
 
@@ -195,6 +206,49 @@ class _Builder:
             general_text=_general_text(self._inputs),
             num_general_rows=num_general_rows,
             **self._languages,
+        )
+
+    def weigh(self, settings: WeighSettings) -> None:
+        """The from-scratch curve, and the graft's loss read off it."""
+        smallest = settings.sizes[0]
+        seeds = range(settings.seed, settings.seed + NUM_SEEDS_AT_SMALLEST)
+        runs = [(size, seeds[0]) for size in settings.sizes]
+        runs += [(smallest, seed) for seed in seeds[1:]]
+        tuned = self._scratch(smallest, seeds[0], settings, None)
+        self.jobs["weight"] = job(
+            weigh_graft,
+            name="weight",
+            runs=[
+                {
+                    "num_bytes": size,
+                    "seed": seed,
+                    "run": tuned
+                    if (size, seed) == runs[0]
+                    else self._scratch(size, seed, settings, tuned),
+                }
+                for size, seed in runs
+            ],
+            arm=self.jobs[f"arm-{self._method}"],
+            corpus=self.jobs["corpus"],
+            budget=self._settings.budget,
+            seed=self._settings.seed,
+            **self._target,
+        )
+
+    def _scratch(
+        self, num_bytes: int, seed: int, settings: WeighSettings, tuned: Job | None
+    ) -> Job:
+        return job(
+            train_scratch,
+            name=f"scratch-{num_bytes}",
+            choice=self.jobs[f"choice-{self._method}"],
+            tuned=tuned,
+            num_bytes=num_bytes,
+            settings=settings,
+            seed=seed,
+            costs={"num_bytes": num_bytes * settings.best_loss.max_epochs},
+            **self._vocabulary(self._method),
+            **self._target,
         )
 
     def _vocabulary(self, name: str) -> dict[str, Any]:

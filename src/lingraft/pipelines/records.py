@@ -72,6 +72,9 @@ def assemble(
         "rows": inspection["rows"],
         "coverage": rows,
         "stages": _stages(artifacts, corpus),
+        "weight": read_json(artifacts["weight"].path / "weight.json")
+        if "weight" in artifacts
+        else None,
         "forgetting": inspection["forgetting"],
         "continuations": inspection["continuations"],
         "corpus": corpus,

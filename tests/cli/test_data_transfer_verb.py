@@ -1,0 +1,84 @@
+"""`lingraft data-transfer` on anyone's table, and `adapt --weigh-sizes`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+GOLDEN = Path(__file__).parent.parent / "golden" / "data-transfer-perplexities.csv"
+LINES = [
+    "target,init,dataset_bytes,perplexity_per_byte,seed",
+    *(f"nl,scratch,{size},{value},{seed}" for size, value, seed in (
+        (1000, 9.0, 0), (1000, 9.4, 1), (3000, 7.0, 0), (9000, 5.0, 0), (27000, 5.1, 0),
+    )),
+    "nl,en,1000,6.0,0",
+    "nl,ru,1000,4.0,0",
+]  # fmt: skip
+
+
+@pytest.fixture
+def losses(tmp_path: Path) -> Path:
+    path = tmp_path / "losses.csv"
+    path.write_text("\n".join(LINES) + "\n", encoding="utf-8")
+    return path
+
+
+def test_one_json_record_a_cell(run: Run, losses: Path) -> None:
+    code, out, err = run("data-transfer", losses, "--json")
+    assert code == 0
+    assert err == (
+        "repaired: nl: the loss from scratch does not fall with the size; the points at 9,000, "
+        "27,000 bytes were pooled\n"
+    )
+    english, russian = (json.loads(line) for line in out.splitlines())
+    assert (english["target"], english["source"], english["data_finetuned_bytes"]) == (
+        "nl",
+        "en",
+        1000,
+    )
+    assert 3000 < english["data_effective_bytes"] < 9000
+    assert english["data_transferred_bytes"] == english["data_effective_bytes"] - 1000
+    assert english["censored"] is None
+    assert len(english["interval"]) == 2
+    assert (russian["censored"], russian["interval"][1]) == ("at_least", None)
+
+
+def test_the_table_marks_bounds(run: Run, losses: Path) -> None:
+    code, out, _ = run("data-transfer", losses, "--rule", "power")
+    assert code == 0
+    assert "≥ 26 kB" in out
+    assert "to …" in out
+
+
+def test_the_published_rule_is_there_to_compare(run: Run) -> None:
+    code, out, _ = run("data-transfer", GOLDEN, "--rule", "published", "--json")
+    assert code == 0
+    found = [json.loads(line) for line in out.splitlines()]
+    [cell] = [
+        x
+        for x in found
+        if (x["target"], x["source"], x["data_finetuned_bytes"]) == ("zh", "en", 6e6)
+    ]
+    assert cell["data_transferred_bytes"] / 2**20 == pytest.approx(29.2, abs=0.3)
+
+
+def test_bad_rules_and_tables_are_one_line(run: Run, losses: Path, tmp_path: Path) -> None:
+    code, out, err = run("data-transfer", losses, "--rule", "cubic")
+    assert (code, out) == (2, "")
+    assert err.startswith("lingraft: rule: expected one of log-log, power, linear, published")
+    code, _, err = run("data-transfer", tmp_path / "none.csv")
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+def test_sizes_that_make_no_curve_are_refused(run: Run, model: Path, tmp_path: Path) -> None:
+    text = tmp_path / "el.txt"
+    text.write_text("Το αρχείο ανοίγει.\n", encoding="utf-8")
+    code, _, err = run(
+        *("adapt", model, "--to", "el", "--text", text, "--out", tmp_path / "out"),
+        *("--weigh-sizes", "2kB,1kB,3kB"),
+    )
+    assert code == 2
+    assert "expected at least 3 rising sizes in bytes, got 2000, 1000, 3000" in err
