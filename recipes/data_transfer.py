@@ -56,7 +56,9 @@ SETTINGS = {
 }
 MODELS = {"tiny": "1m", "laptop": "1m", "paper": "65m"}
 SOURCE_BYTES = {"tiny": 8_000, "laptop": 850_000, "paper": 6_000_000_000}
-HELD_OUT_BYTES = {"tiny": 1_000, "laptop": 20_000, "paper": 10_000_000}
+SOURCE_EPOCHS = {"tiny": 1, "laptop": 3, "paper": 1}
+MOST_SEEDED_BYTES = {"tiny": 8_000, "laptop": 300_000, "paper": 6_000_000_000}
+HELD_OUT_BYTES = {"tiny": 1_000, "laptop": 15_000, "paper": 10_000_000}
 SOURCES = {"tiny": "en", "laptop": "en,ru", "paper": "en,ru,zh"}
 TARGETS = {"tiny": "nl", "laptop": "nl,tr,el,eu", "paper": "ar,de,en,es,fi,id,ja,ko,ru,zh"}
 # Seeds of random weights first: every transfer is read off the from-scratch curve.
@@ -122,10 +124,13 @@ def plan(
         scratch_sizes=scratch_sizes,
         finetuned_sizes=finetuned_sizes,
         source_bytes=source_bytes or SOURCE_BYTES[scale],
+        source_epochs=SOURCE_EPOCHS[scale],
         source_share=SOURCE_SHARE,
         held_out_bytes=HELD_OUT_BYTES[scale],
         scratch_seeds=range(scratch_seeds or SCRATCH_SEEDS[scale]),
+        most_seeded_bytes=MOST_SEEDED_BYTES[scale],
         finetuned_seeds=range(finetuned_seeds),
+        tuned_by="size" if scale == "paper" else "smallest",
         rule=rule,
         scale=scale,
         seed=seed,

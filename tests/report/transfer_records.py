@@ -69,7 +69,7 @@ def make_record():
             _association("script_overlap", 100_000, None, None, 3, "3 cells of 2 targets"),
             _association("script_overlap", None, 0.41, 0.0021, 16),
         ],
-        "variance": {"target": 0.62, "source": 0.21},
+        "variance": {"target": 0.62, "source": None, "num_cells": 4, "reason": "one source"},
         "commutativity": [
             {"one": "nl", "other": "el", "there": -4_000, "back": 12_000, "fold": None}
         ],

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -240,7 +241,10 @@ def _contaminations(
 
 def _labels(text: Path, part: str, code: str, seed: int) -> LineLabels:
     documents: Documents = read_part(text, part, Language.parse(code))
-    return label_lines(documents, seed=seed, max_lines=_MAX_LINES)
+    # `study_text` has seen to it that parts share no text; users' ids may be unique in a file only.
+    named = tuple(replace(document, id=f"{part}/{document.id}") for document in documents)
+    labelled = replace(documents, records=named)
+    return label_lines(labelled, seed=seed, max_lines=_MAX_LINES)
 
 
 def _tests(weighed: DataTransfer, alike: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Any]:

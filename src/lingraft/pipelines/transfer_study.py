@@ -1,10 +1,10 @@
 """The study of data transfer: which jobs it takes to weigh sources for targets, in bytes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lingraft.errors import InputError
 from lingraft.languages import Language
@@ -13,7 +13,7 @@ from lingraft.pipelines.transfer_runs import RunSettings, pretrain, train_target
 from lingraft.pipelines.transfer_texts import Control, Part, study_text
 from lingraft.study import File, Job, Plan, job
 
-SELF, SHUFFLED, CODE = "self", "shuffled", "code"
+SHUFFLED, CODE = "shuffled", "code"
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,15 @@ class TransferInputs:
         scratch_sizes: Bytes of target text that random weights are trained on.
         finetuned_sizes: Bytes that pretrained weights are trained on; 0 for the zero-shot point.
         source_bytes: Text of a pretraining.
+        source_epochs: Most often that a pretraining reads it.
         source_share: Share of the pages on the source side.
         held_out_bytes: Valid and test text, each.
         scratch_seeds: Seeds of the runs from random weights.
+        most_seeded_bytes: Larger sizes from scratch have the first seed only, since scatter is
+            pooled over sizes and costs least at the small ones.
         finetuned_seeds: Seeds of the runs from pretrained weights.
+        tuned_by: ``"size"`` chooses a learning rate for each size and kind of weights;
+            ``"smallest"`` takes the smallest size's for all.
         rule: How curves are read, see `data_transfer`.
         scale: Name of the scale.
         seed: Of texts, pretraining and intervals.
@@ -114,10 +119,13 @@ class TransferInputs:
     scratch_sizes: Sequence[int]
     finetuned_sizes: Sequence[int]
     source_bytes: int
+    source_epochs: float
     source_share: float
     held_out_bytes: int
     scratch_seeds: Sequence[int]
+    most_seeded_bytes: int
     finetuned_seeds: Sequence[int]
+    tuned_by: Literal["size", "smallest"]
     rule: str
     scale: str
     seed: int
@@ -170,7 +178,8 @@ class _Builder:
         found = []
         for target in self.inputs.targets:
             for num_bytes in self.inputs.scratch_sizes:
-                for seed in self.inputs.scratch_seeds:
+                seeds = self.inputs.scratch_seeds
+                for seed in seeds if num_bytes <= self.inputs.most_seeded_bytes else seeds[:1]:
                     run = self._run(target, None, num_bytes, seed)
                     found.append(_entry(target, "scratch", num_bytes, seed, "", run))
             for source in self.inputs.sources:
@@ -244,11 +253,14 @@ class _Builder:
             lang=source.lang,
             size=self.inputs.size,
             num_bytes=self.inputs.source_bytes,
-            settings=self.settings,
+            settings=replace(
+                self.settings,
+                best_loss=replace(self.settings.best_loss, max_epochs=self.inputs.source_epochs),
+            ),
             # The largest size's rate is the best guess, without a second pretraining.
             rate=max(self.settings.learning_rates),
             seed=self.inputs.seed,
-            costs={"num_bytes": self._most_bytes(self.inputs.source_bytes, 1)},
+            costs={"num_bytes": self.inputs.source_bytes * self.inputs.source_epochs},
         )
 
     def _run(self, target: str, source: Source | None, num_bytes: int, seed: int) -> Job:
@@ -271,12 +283,15 @@ class _Builder:
 
     def _tuned(self, target: str, source: Source | None, num_bytes: int, seed: int) -> Job | None:
         """The run whose rate this one takes: the first of its size and kind of weights."""
+        if not num_bytes:
+            return None
         first = None if source is None else self.inputs.sources[0]
         seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
-        is_first = (target, source, seed) == (self.inputs.targets[0], first, seeds[0])
-        if is_first or not num_bytes:
-            return None
-        return self._run(self.inputs.targets[0], first, num_bytes, seeds[0])
+        sizes = self.inputs.scratch_sizes if source is None else self.inputs.finetuned_sizes
+        smallest = min(size for size in sizes if size)
+        tuned_bytes = num_bytes if self.inputs.tuned_by == "size" else smallest
+        tuned = (self.inputs.targets[0], first, tuned_bytes, seeds[0])
+        return None if tuned == (target, source, num_bytes, seed) else self._run(*tuned)
 
     def _most_bytes(self, num_bytes: int, num_rates: int) -> float:
         return num_bytes * num_rates * self.settings.best_loss.max_epochs

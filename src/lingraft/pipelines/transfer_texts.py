@@ -30,6 +30,8 @@ from lingraft.seeds import derive
 VERSION = 1
 Part = Literal["source", "target"]
 Control = Literal["shuffled", "code"]
+# One of so many modules of the library is held out as valid text, and one as test text.
+_MODULES_PER_PART = 20
 
 
 def study_text(
@@ -59,7 +61,7 @@ def study_text(
         source_share: Share of the pages that are on the source side.
         held_out_bytes: Valid text, and test text, at most.
         control: ``"shuffled"`` permutes the characters of every document; ``"code"`` reads
-            Python's standard library instead of the language's text.
+            Python's standard library instead of the language's text, held-out text as well.
         injected: Files of text in another language that replaces lines, or none.
         injected_lang: Its code.
         injected_share: Share of the lines that it replaces.
@@ -70,13 +72,14 @@ def study_text(
         Bytes, characters and documents of the training text, and what was injected.
     """
     language = Language.parse(lang)
+    if control == "code":
+        documents, *found = _library_code(language, seed)
+    else:
+        documents, *found = (read_documents(path, lang=language) for path in (text, valid, test))
     held = {
-        name: _drawn(read_documents(path, lang=language), held_out_bytes, seed)
-        for name, path in (("valid", valid), ("test", test))
+        name: _drawn(rows, held_out_bytes, seed)
+        for name, rows in zip(("valid", "test"), found, strict=True)
     }
-    documents = (
-        _library_code(language) if control == "code" else read_documents(text, lang=language)
-    )
     cleared = hold_out(documents, list(held.values())).kept
     train = _of_part(cleared, part, source_share, seed)
     facts: dict[str, Any] = {}
@@ -90,6 +93,8 @@ def study_text(
         )
         train = mixed.documents
         facts["injected_share"] = mixed.share
+    # Short documents may come to match when they are shuffled or replaced.
+    train = hold_out(train, list(held.values())).kept
     check_disjoint(match_ids=False, train=train, **held)
     for name, rows in {"train": train, **held}.items():
         write_documents(out / f"{name}.jsonl", rows)
@@ -148,15 +153,19 @@ def _shuffled(documents: Documents, seed: int) -> Documents:
     return replace(documents, records=tuple(rows))
 
 
-def _library_code(lang: Language) -> Documents:
-    """Python's own standard library as it is installed, a definition or a stretch a document."""
+def _library_code(lang: Language, seed: int) -> list[Documents]:
+    """Python's own standard library as it is installed, a definition or a stretch a document.
+
+    Returns train, valid and test text, of different modules.
+    """
     library = Path(sysconfig.get_paths()["stdlib"])
-    rows = []
+    parts: list[list[Document]] = [[], [], []]
     for path in sorted(library.glob("*.py")):
+        number = derive(seed, "held-out code", path.name) % _MODULES_PER_PART
         blocks = path.read_text(encoding="utf-8", errors="ignore").split("\n\n")
-        rows += [
+        parts[number if number in (1, 2) else 0] += [
             Document(block.strip("\n"), f"{path.name}#{number}")
             for number, block in enumerate(blocks)
             if block.strip()
         ]
-    return Documents(tuple(rows), lang)
+    return [Documents(tuple(rows), lang) for rows in parts]

@@ -1,4 +1,4 @@
-"""What an adaptation cost and brought, told from its record: a page, a model card, a table.
+"""What adaptations and studies brought, told from their records: pages, a model card, tables.
 
 `report` reads records, which are plain JSON values, and never models.
 """
@@ -7,5 +7,13 @@ from lingraft.report.card import write_model_card
 from lingraft.report.factors import write_factor_report
 from lingraft.report.page import write_report
 from lingraft.report.table import render_table
+from lingraft.report.transfer import transfer_rows, write_transfer_report
 
-__all__ = ["render_table", "write_factor_report", "write_model_card", "write_report"]
+__all__ = [
+    "render_table",
+    "transfer_rows",
+    "write_factor_report",
+    "write_model_card",
+    "write_report",
+    "write_transfer_report",
+]

@@ -64,7 +64,7 @@ def draw_curves(record: Mapping[str, Any], axis: str) -> str | None:
     lines = [(curve["arm"], _points(curve, axis)) for curve in record["curves"]]
     if not any(points for _, points in lines):
         return None
-    with _style():
+    with figure_style():
         chart = Figure(figsize=(5.2, 3.7))
         axes = chart.add_axes((0.105, 0.14, 0.69, 0.83))
         for arm, points in lines:
@@ -93,7 +93,7 @@ def draw_bars(counts: Sequence[tuple[str, int]], axis_label: str) -> str | None:
     """
     if not counts:
         return None
-    with _style():
+    with figure_style():
         chart = Figure(figsize=(5.2, 0.75 + 0.32 * len(counts)))
         axes = chart.add_subplot()
         names, values = zip(*counts, strict=True)
@@ -103,7 +103,7 @@ def draw_bars(counts: Sequence[tuple[str, int]], axis_label: str) -> str | None:
             axes.annotate(
                 f"{value:,}", (value, place), (4, 0), textcoords="offset points", va="center"
             )
-        axes.set_yticks(places, [_drawable(name) for name in names], parse_math=False)
+        axes.set_yticks(places, [drawable(name) for name in names], parse_math=False)
         axes.set_xlim(0, 1.14 * max(*values, 1))
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
@@ -133,7 +133,7 @@ def _draw_floors(axes: Any, record: Mapping[str, Any]) -> None:
     heights = [(value - low) / (high - low) for value, _ in floors]
     for (_, label), at, height in zip(floors, heights, _spread(heights), strict=True):
         axes.annotate(
-            _drawable(label),
+            drawable(label),
             (1, at),
             (1.055, height),
             xycoords="axes fraction",
@@ -172,14 +172,14 @@ def _floor_lines(record: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
         yield from ((v, f"{row['key']} ({w})") for w, v in (("a", a), ("b", b)) if v is not None)
 
 
-def _drawable(text: str) -> str:
+def drawable(text: str) -> str:
     # A control character makes the whole SVG malformed, and a browser then shows none of it.
     kept = "".join(c for c in text if not unicodedata.category(c).startswith("C"))
     return kept if len(kept) <= 28 else kept[:27] + "…"
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # whatever a user's matplotlibrc says
         matplotlib.rcParams.update(_STYLE)

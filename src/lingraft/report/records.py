@@ -60,7 +60,7 @@ def checked(record: Mapping[str, Any]) -> dict[str, Any]:
             got=f"a record without {', '.join(missing)}",
             where="record",
         )
-    copy: dict[str, Any] = _encodable(record)
+    copy: dict[str, Any] = encodable(record)
     return copy
 
 
@@ -110,11 +110,11 @@ def _name(item: Any) -> str | None:
     return (item.get("arm") or item.get("key")) if isinstance(item, Mapping) else None
 
 
-def _encodable(value: Any) -> Any:
+def encodable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
-        return {_encodable(str(key)): _encodable(item) for key, item in value.items()}
+        return {encodable(str(key)): encodable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_encodable(item) for item in value]
+        return [encodable(item) for item in value]
     return value

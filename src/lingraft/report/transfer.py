@@ -9,7 +9,7 @@ from lingraft.files import write_text
 from lingraft.report.figures import data_uri
 from lingraft.report.formatting import one_line
 from lingraft.report.page import render
-from lingraft.report.records import _encodable
+from lingraft.report.records import encodable
 from lingraft.report.transfer_amounts import Transfer, fine_tuned, name_of, signed_bytes, span
 from lingraft.report.transfer_figures import (
     draw_correlations,
@@ -198,5 +198,5 @@ def _checked(record: Mapping[str, Any]) -> dict[str, Any]:
                     got=repr(cell[key]),
                     where=f"record, transfers[{number}]",
                 )
-    copy: dict[str, Any] = _encodable(record)
+    copy: dict[str, Any] = encodable(record)
     return copy

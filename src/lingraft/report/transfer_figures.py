@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
-from lingraft.report.figures import _drawable, _style
+from lingraft.report.figures import drawable, figure_style
 from lingraft.report.transfer_amounts import Transfer, fine_tuned, name_of, signed_bytes, worth
 from lingraft.units import format_bytes
 
@@ -50,10 +50,10 @@ def draw_scratch_curves(record: Mapping[str, Any], target: str) -> str | None:
             source = sources[number] if sources else None
             _draw_scratch(axes, scratch)
             if source is not None:
-                axes.set_title(_drawable(name_of(record, source)), parse_math=False)
+                axes.set_title(drawable(name_of(record, source)), parse_math=False)
                 _draw_inversions(axes, record, target, source, scratch, _by_size(runs, source))
             _bytes_axis(axes.xaxis)
-            axes.set_xlabel(f"bytes of {_drawable(name_of(record, target))}", parse_math=False)
+            axes.set_xlabel(f"bytes of {drawable(name_of(record, target))}", parse_math=False)
             axes.set_ylabel("bits per byte")
         return svg(chart)
 
@@ -78,16 +78,20 @@ def draw_transfer_lines(record: Mapping[str, Any]) -> str | None:
             axes.set_yscale("symlog", linthresh=threshold)
             for number, source in enumerate(record["sources"]):
                 line = [c for at, c in sorted(cells.items()) if at[:2] == (target, source)]
-                shift = 1.04 ** (number - (len(record["sources"]) - 1) / 2)
+                shift = 1.07 ** (number - (len(record["sources"]) - 1) / 2)
                 _draw_line(axes, line, shift, *_look(number))
             axes.margins(x=0.12, y=0.16)
             _bytes_axis(axes.xaxis)
+            axes.yaxis.set_major_locator(FixedLocator(_ticks_about_zero(cells.values(), threshold)))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: signed_bytes(y)))
             axes.yaxis.set_minor_locator(NullLocator())
-            axes.set_title(_drawable(name_of(record, target)), parse_math=False)
+            axes.set_title(drawable(name_of(record, target)), parse_math=False)
             axes.set_xlabel("D_F, bytes of fine-tuning text", parse_math=False)
             axes.set_ylabel("D_T, bytes", parse_math=False)
-        _legend(chart, [(name_of(record, s), *_look(n)) for n, s in enumerate(record["sources"])])
+        _legend(
+            chart,
+            [(drawable(name_of(record, s)), *_look(n)) for n, s in enumerate(record["sources"])],
+        )
         return svg(chart)
 
 
@@ -114,19 +118,19 @@ def draw_correlations(record: Mapping[str, Any], covariate: str) -> str | None:
             axes.axhline(0, color=GREY, lw=0.9)
             for value, cell in points[size]:
                 _draw_point(axes, record, value, cell)
-            axes.margins(0.1)
+            axes.margins(x=0.1, y=0.16)
             axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: signed_bytes(y)))
             axes.set_title(_correlation_title(record, covariate, size), parse_math=False)
-            axes.set_xlabel(_drawable(covariate.replace("_", " ")), parse_math=False)
+            axes.set_xlabel(drawable(covariate.replace("_", " ")), parse_math=False)
             axes.set_ylabel("D_T, bytes", parse_math=False)
         looks = [
             *(
-                (f"from {name_of(record, s)}", _look(n)[0], "o")
+                (f"from {drawable(name_of(record, s))}", _look(n)[0], "o")
                 for n, s in enumerate(record["sources"])
             ),
             *(
-                (f"to {name_of(record, t)}", GREY, _look(n)[1])
+                (f"to {drawable(name_of(record, t))}", GREY, _look(n)[1])
                 for n, t in enumerate(record["targets"])
             ),
         ]
@@ -215,6 +219,14 @@ def _draw_line(axes: Any, line: Sequence[Transfer], shift: float, colour: str, m
             _arrow(axes, (x, max(ends)), "↑", colour)
 
 
+def _ticks_about_zero(cells: Iterable[Transfer], threshold: float) -> list[float]:
+    # The library's own locator adds a decade below the threshold, whose label falls on that of 0.
+    ends = [abs(x) for c in cells for x in (worth(c), *(c["interval"] or ())) if x is not None]
+    num_decades = math.ceil(math.log10(max([*ends, threshold]) / threshold)) + 1
+    powers = [threshold * 10**number for number in range(num_decades)]
+    return [*(-power for power in reversed(powers)), 0.0, *powers]
+
+
 def _draw_point(axes: Any, record: Mapping[str, Any], value: float, cell: Transfer) -> None:
     colour = _look(record["sources"].index(cell["source"]))[0]
     marker = _look(record["targets"].index(cell["target"]))[1]
@@ -235,7 +247,7 @@ def _correlation_title(record: Mapping[str, Any], covariate: str, size: int) -> 
     if not found:
         return f"{at}: not tested"
     if found[0]["rho"] is None or found[0]["p"] is None:
-        return f"{at}: {_drawable(found[0]['reason'])}"
+        return f"{at}: no test, see the table"
     return f"{at}: ρ = {found[0]['rho']:.2f}, p = {found[0]['p']:.2g}"
 
 
@@ -273,7 +285,7 @@ def _bytes_axis(axis: Any) -> None:
 
 def _legend(chart: Figure, entries: Sequence[Sequence[str]], line: str = "-") -> None:
     handles = [
-        Line2D([], [], color=colour, marker=marker, ls=line, label=_drawable(name))
+        Line2D([], [], color=colour, marker=marker, ls=line, label=name)
         for name, colour, marker in entries
     ]
     legend = chart.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
@@ -294,7 +306,7 @@ def _panels(num_panels: int) -> tuple[Figure, list[Any]]:
 @contextmanager
 def dark_style() -> Iterator[None]:
     """Sets dark ink, to be drawn on white, and whatever else `figures` sets."""
-    with _style():
+    with figure_style():
         matplotlib.rcParams.update(_DARK)
         yield
 

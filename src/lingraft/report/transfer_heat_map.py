@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from lingraft.report.figures import _drawable
+from lingraft.report.figures import drawable
 from lingraft.report.formatting import NO_VALUE
 from lingraft.report.transfer_amounts import (
     MARKS,
@@ -45,16 +45,16 @@ def draw_heat_map(record: Mapping[str, Any]) -> str | None:
     step = max(1, _CELLS_IN_BAND // len(sizes))
     bands = [sources[start : start + step] for start in range(0, len(sources), step)]
     largest = max((abs(worth(cell) or 0.0) for cell in cells.values()), default=0.0)
-    width = _BAND_LABELS + _CELL_WIDTH * step * len(sizes) + 0.1
+    width = max(4.6, _BAND_LABELS + _CELL_WIDTH * len(bands[0]) * len(sizes) + 0.1)
     band_height = _BAND_HEAD + _CELL_HEIGHT * len(record["targets"])
     height = band_height * len(bands) + 0.5
     with dark_style():
-        chart = Figure(figsize=(max(width, 4.6), height))
+        chart = Figure(figsize=(width, height))
         for number, band in enumerate(bands):
             bottom = height - band_height * (number + 1)
-            share = _CELL_WIDTH * len(band) * len(sizes) / max(width, 4.6)
+            share = _CELL_WIDTH * len(band) * len(sizes) / width
             tall = (band_height - _BAND_HEAD) / height
-            axes = chart.add_axes((_BAND_LABELS / max(width, 4.6), bottom / height, share, tall))
+            axes = chart.add_axes((_BAND_LABELS / width, bottom / height, share, tall))
             _draw_band(axes, record, cells, [(s, size) for s in band for size in sizes], largest)
         _explain_colours(chart)
         return svg(chart)
@@ -72,7 +72,7 @@ def _draw_band(
         for column, (source, size) in enumerate(columns):
             _draw_cell(axes, row, column, cells.get((target, source, size)), largest)
     for start in range(0, len(columns), num_sizes):
-        name = _drawable(name_of(record, columns[start][0]))
+        name = drawable(name_of(record, columns[start][0]))
         label = textwrap.wrap(name, 11 * num_sizes, max_lines=2, placeholder="…")
         middle = (start + num_sizes / 2, 0)
         axes.annotate(
@@ -86,7 +86,7 @@ def _draw_band(
     middles = [column + 0.5 for column in range(len(columns))]
     axes.set_xticks(middles, [format_bytes(size) for _, size in columns], fontsize=8)
     names = [
-        "\n".join(textwrap.wrap(_drawable(name_of(record, t)), 15, max_lines=2, placeholder="…"))
+        "\n".join(textwrap.wrap(drawable(name_of(record, t)), 15, max_lines=2, placeholder="…"))
         for t in targets
     ]
     axes.set_yticks([row + 0.5 for row in range(len(targets))], names, parse_math=False)

@@ -73,7 +73,16 @@ def covariates(record: Mapping[str, Any]) -> list[str]:
 
 def transfer_table(record: Mapping[str, Any]) -> NumberTable:
     """Returns D_T and all that goes with it, a row for each target, source and size."""
-    headers = ("target", "source", "D_F", "D_T", "95 % interval", "D_E", "D_T / D_E", "D_E / D_F")
+    headers = (
+        "target",
+        "source",
+        "D_F",
+        "D_T",
+        "95 % interval",
+        "D_E",
+        "D_T / D_E or 0",
+        "D_E / D_F",
+    )
     rows = [(*_pair(record, cell), *_transfer_cells(cell)) for cell in record["transfers"]]
     return NumberTable((*headers, "remark"), tuple(rows), num_labels=2, num_remarks=1)
 
@@ -202,7 +211,7 @@ def _associations(record: Mapping[str, Any]) -> NumberTable:
             figure(row["rho"], 2),
             NO_VALUE if row["p"] is None else f"{row['p']:.2g}",
             str(row["num_cells"]),
-            "; ".join(filter(None, ("" if size is not None else POOLED, one_line(row["reason"])))),
+            one_line(row["reason"]) or ("" if size is not None else POOLED),
         )
         rows.append(cells)
     return NumberTable(headers, tuple(rows), num_remarks=1)
@@ -257,6 +266,7 @@ def _facts(title: str, facts: Mapping[str, Any] | None, *, share: bool = False) 
             _percent(value) if share and isinstance(value, float) else quantity(value),
         )
         for key, value in (facts or {}).items()
+        if value != ""
     ]
     return NumberTable((title, "value"), tuple(rows), num_remarks=1)
 
