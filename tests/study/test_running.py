@@ -131,7 +131,7 @@ def test_record_run_outside_of_a_job_does_nothing(store):
     ("settings", "expected", "got"),
     [
         ({"on": "ray"}, "one of the executors local", "'ray'"),
-        ({"workers": 2}, "1 worker on 'local', which is this process", "2"),
+        ({"workers": 0}, "at least 1 worker", "0"),
     ],
 )
 def test_unknown_executors_and_workers_are_refused(store, settings, expected, got):

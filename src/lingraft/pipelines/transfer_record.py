@@ -345,8 +345,9 @@ def _predicted(
 
 
 def _cost(rows: Sequence[Mapping[str, Any]], settings: RunSettings) -> dict[str, Any]:
-    """Bytes trained on, against every rate for every run to the last epoch."""
-    most = settings.best_loss.max_epochs * len(settings.learning_rates)
+    """Bytes trained on, against every rate for every run to the last epoch and a decay."""
+    best_loss = settings.best_loss
+    most = best_loss.max_epochs * (1 + best_loss.decay_share) * len(settings.learning_rates)
     return {
         "processed_bytes": sum(row["processed_bytes"] for row in rows),
         "naive_bytes": math.ceil(sum(row["dataset_bytes"] for row in rows) * most),

@@ -79,9 +79,6 @@ def pretrain(
 pretrain.RESUMABLE = True  # type: ignore[attr-defined]
 
 
-pretrain.RESUMABLE = True  # type: ignore[attr-defined]
-
-
 def train_target(
     *,
     text: Path,
@@ -119,9 +116,6 @@ def train_target(
     return _best_run(
         text, lang, size, source, num_bytes, settings, rate, seed, out, runtime, progress
     )
-
-
-train_target.RESUMABLE = True  # type: ignore[attr-defined]
 
 
 train_target.RESUMABLE = True  # type: ignore[attr-defined]

@@ -171,6 +171,22 @@ class Store:
         finally:
             lock.release()
 
+    def is_locked(self, name: str) -> bool:
+        """Whether some process holds one of the store's locks at this moment."""
+        with self.claim(name) as free:
+            return not free
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Holds one of the store's locks if nobody else does, and says whether; never waits."""
+        lock = self._lock(name)
+        with writing(self.root / "locks"), contextlib.suppress(filelock.Timeout):
+            lock.acquire(timeout=0)
+        try:
+            yield lock.is_locked
+        finally:
+            lock.release()
+
     def record_roots(self, plan: Plan) -> None:
         """Notes what a plan needs, in place of what the last run of its name needed."""
         value = {

@@ -84,18 +84,15 @@ class BestLoss:
         decayed: The one after the decay; None where nothing was gained on the plateau.
         processed_bytes: Text trained on in all, past the best evaluation and in the decay too.
         stopped: ``"patience"`` or ``"epochs"``.
+        best: The evaluation whose weights were kept. A point that is lower than it by less than
+            `min_gain` is not.
     """
 
     points: tuple[Evaluation, ...]
     decayed: Evaluation | None
     processed_bytes: int
     stopped: str
-
-    @property
-    def best(self) -> Evaluation:
-        """The evaluation whose weights were kept."""
-        points = (*self.points, *([self.decayed] if self.decayed else []))
-        return min(points, key=lambda point: point.nats_per_byte)
+    best: Evaluation
 
 
 def train_to_best(
@@ -167,29 +164,33 @@ def train_to_best(
 
     for texts in stream(trainer.run.step) if not climb.is_over(settings, max_bytes) else ():
         step(texts, 1.0)
-        if trainer.run.num_bytes >= climb.points[-1].num_bytes + gap:
+        if trainer.run.num_bytes >= min(climb.points[-1].num_bytes + gap, max_bytes):
             climb.note(settings.min_gain)
             if climb.is_over(settings, max_bytes):
                 break
     stopped = "patience" if climb.num_misses >= settings.patience else "epochs"
     processed = trainer.run.num_bytes
-    decayed = None
+    best, decayed = climb.best_point, None
     trainer.resume(climb.best)
     if trainer.run.step:
         first, length = trainer.run.num_bytes, settings.decay_share * trainer.run.num_bytes
         for texts in stream(trainer.run.step):
-            step(texts, max(1.0 - (trainer.run.num_bytes - first) / length, 0.0))
+            # The middle of the step: a decay of one step is half of one.
+            middle = trainer.run.num_bytes + packing.batch_bytes / 2
+            step(texts, max(1.0 - (middle - first) / length, 0.0))
             if trainer.run.num_bytes >= first + length:
                 break
         decayed = climb.evaluated()
         processed += trainer.run.num_bytes - first
-        if decayed.nats_per_byte >= min(point.nats_per_byte for point in climb.points):
+        if decayed.nats_per_byte < best.nats_per_byte:
+            best = decayed
+        else:
             trainer.resume(climb.best)
     trainer.close()
     if checkpoints is not None:
         for name in _FOLDERS:
             drop_checkpoints(checkpoints / name)
-    return BestLoss(tuple(climb.points), decayed, processed, stopped)
+    return BestLoss(tuple(climb.points), decayed, processed, stopped, best)
 
 
 _FOLDERS = ("last", "best")
@@ -202,14 +203,18 @@ class _Store:
         self._folder, self._facts = folder, facts
 
     def read(self, name: str) -> Checkpoint | None:
-        found = None if self._folder is None else read_checkpoint(self._folder / name)
-        if found is not None and found.state["settings"]["facts"] != self._facts:
-            raise StoreError(
-                expected=f"checkpoints of a run with {self._facts}",
-                got=str(found.state["settings"]["facts"]),
-                where=str(self._folder),
-                hint="name another folder, or remove this one to begin anew",
-            )
+        if self._folder is None:
+            return None
+        found = read_checkpoint(self._folder / name)
+        theirs = {} if found is None else found.state["settings"]["facts"]
+        for fact, ours in self._facts.items() if found is not None else ():
+            if theirs.get(fact) != ours:
+                raise StoreError(
+                    expected=f"checkpoints of a run with {fact} {ours}",
+                    got=str(theirs.get(fact)),
+                    where=str(self._folder),
+                    hint="name another folder, or remove this one to begin anew",
+                )
         return found
 
     def write(self, name: str, trainer: Trainer, points: Sequence[Evaluation]) -> None:
@@ -225,17 +230,26 @@ class _Climb:
         self._trainer, self._evaluate, self._store = trainer, evaluate, store
         self.points: list[Evaluation] = []
         last, best = store.read("last"), store.read("best")
-        if last is not None and best is not None:
-            trainer.resume(last)
-            self.points = [Evaluation(*point) for point in last.state["settings"]["points"]]
-            self.best = best
-        else:
+        if best is None:
             self.note(0.0)
+            return
+        # The best is written first: a run may have been stopped before the same place became the
+        # last one.
+        if last is None or last.state["step"] < best.state["step"]:
+            last = best
+        self.points = [Evaluation(*point) for point in last.state["settings"]["points"]]
+        self.best = _copy(best)
+        trainer.resume(last)
 
     @property
     def num_misses(self) -> int:
         """Evaluations since the last gain."""
         return len(self.points) - 1 - self._best_at
+
+    @property
+    def best_point(self) -> Evaluation:
+        """The evaluation of the state that is kept."""
+        return self.points[self._best_at]
 
     @property
     def _best_at(self) -> int:
@@ -245,15 +259,12 @@ class _Climb:
     def note(self, min_gain: float) -> None:
         """Evaluates, and keeps the state where that is a gain."""
         point = self.evaluated()
-        gained = not self.points or point.nats_per_byte < self.points[
-            self._best_at
-        ].nats_per_byte * (1 - min_gain)
+        gained = not self.points or (
+            point.nats_per_byte < self.best_point.nats_per_byte * (1 - min_gain)
+        )
         self.points.append(point)
         if gained:
-            state = self._trainer.checkpoint({})
-            # The trainer's tensors go on changing.
-            kept = {name: tensor.clone() for name, tensor in state.tensors.items()}
-            self.best = replace(state, tensors=kept)
+            self.best = _copy(self._trainer.checkpoint({}))
             self._store.write("best", self._trainer, self.points)
         self._store.write("last", self._trainer, self.points)
 
@@ -265,6 +276,12 @@ class _Climb:
     def is_over(self, settings: BestLossSettings, max_bytes: float) -> bool:
         """Whether the plateau has ended."""
         return self.num_misses >= settings.patience or self._trainer.run.num_bytes >= max_bytes
+
+
+def _copy(state: Checkpoint) -> Checkpoint:
+    """The trainer's tensors go on changing, those that it resumes from among them."""
+    kept = {name: tensor.clone() for name, tensor in state.tensors.items()}
+    return replace(state, tensors=kept)
 
 
 def _stream(

@@ -1,0 +1,409 @@
+"""A whole study of data transfer, smaller than the recipe's `tiny`, and what its plan promises."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lingraft.corpus import samples
+from lingraft.errors import InputError
+from lingraft.files import read_json
+from lingraft.languages import Language
+from lingraft.measurement import data_transfer, read_losses
+from lingraft.pipelines.transfer_runs import RunSettings
+from lingraft.pipelines.transfer_study import Source, TextFiles, TransferInputs, transfer_plan
+from lingraft.runtime import Runtime
+from lingraft.study import Artifact, Job, NullProgress, Plan, Store, load_recipe, plan_recipe, run
+from lingraft.training.best_loss import BestLossSettings
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "data_transfer.py"
+ENGLISH = Language.parse("en")
+DUTCH, GREEK = "nld_Latn", "ell_Grek"
+MIXED = f"{DUTCH}+5.00% {GREEK}"
+SIZES = (200, 400, 800)
+RUNTIME = Runtime(num_threads=1, device="cpu", precision="float32")
+SETTINGS = RunSettings(
+    batch_bytes=100,
+    window_tokens=32,
+    learning_rates=(1e-3, 4e-3),
+    best_loss=BestLossSettings(
+        warmup_bytes=100, evaluation_bytes=800, patience=1, max_epochs=1, decay_share=0.25
+    ),
+)
+KEYS = {
+    "format",
+    "question",
+    "scale",
+    "rule",
+    "model",
+    "names",
+    "targets",
+    "sources",
+    "sizes",
+    "losses",
+    "transfers",
+    "repairs",
+    "units",
+    "similarity",
+    "contamination",
+    "associations",
+    "variance",
+    "commutativity",
+    "prediction",
+    "failures",
+    "cost",
+}
+
+
+class Notes(NullProgress):
+    """What was told of each job."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keeps a line."""
+        self.lines.append(text)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Train, valid and test rows in three languages, each of pages of its own.
+
+    As in many corpora, ids are unique within a file only.
+    """
+    folder = tmp_path_factory.mktemp("transfer")
+    greek, dutch = (
+        samples.load_pairs("valid", target_lang=Language.parse(code)).records
+        for code in (GREEK, DUTCH)
+    )
+    theirs = {pair.id: pair.target for pair in dutch}
+    rows = [
+        {"id": pair.id, "en": pair.source, "el": pair.target, "nl": theirs[pair.id]}
+        for pair in greek
+        if pair.id in theirs
+    ]
+    pages = sorted({row["id"].partition("#")[0] for row in rows})
+    parts = {"valid": set(pages[:4]), "test": set(pages[4:8]), "train": set(pages[8:60])}
+    ids = [row["id"] for row in rows if row["id"].partition("#")[0] in parts["train"]]
+    found = {}
+    for name, chosen in parts.items():
+        found[name] = folder / f"{name}.jsonl"
+        kept = [row for row in rows if row["id"].partition("#")[0] in chosen]
+        if name != "train":
+            kept = [row | {"id": other} for row, other in zip(kept, ids, strict=False)]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+        found[name].write_text(text, encoding="utf-8")
+    return found
+
+
+def make_inputs(files: dict[str, Path], **changes: Any) -> TransferInputs:
+    text = TextFiles([files["train"]], files["valid"], files["test"])
+    settings: dict[str, Any] = {
+        "sources": [Source.parse(x, first=ENGLISH) for x in ("en", "shuffled", "nl+el:0.05")],
+        "targets": [DUTCH, GREEK],
+        "texts": {str(ENGLISH): text, DUTCH: text, GREEK: text},
+        "pairs": {GREEK: files["valid"], DUTCH: files["valid"]},
+        "reference_lang": str(ENGLISH),
+        "size": "1m",
+        "scratch_sizes": SIZES,
+        "finetuned_sizes": (0, 200),
+        "source_bytes": 400,
+        "source_epochs": 2,
+        "source_share": 0.5,
+        "held_out_bytes": 400,
+        "scratch_seeds": (0, 1),
+        "most_seeded_bytes": 200,
+        "finetuned_seeds": (0,),
+        "tuned_by": "size",
+        "rule": "log-log",
+        "scale": "test",
+        "seed": 0,
+    }
+    return TransferInputs(**settings | changes)
+
+
+@pytest.fixture(scope="session")
+def study(
+    files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Plan, Store, Artifact]:
+    """The study, run once for all tests."""
+    store = Store(tmp_path_factory.mktemp("study") / "store")
+    plan = transfer_plan(make_inputs(files), SETTINGS)
+    return plan, store, run(plan, store=store, runtime=RUNTIME)["report"]
+
+
+@pytest.fixture(scope="session")
+def record(study: tuple[Plan, Store, Artifact]) -> dict[str, Any]:
+    return dict(read_json(study[2].path / "record.json"))
+
+
+def test_the_record_is_complete(record: dict[str, Any]) -> None:
+    assert set(record) >= KEYS
+    assert record["format"] == "lingraft-transfer-1"
+    assert (record["scale"], record["rule"]) == ("test", "log-log")
+    assert record["model"]["size"] == "1m"
+    assert record["model"]["num_parameters"] > 1e6
+    assert record["sizes"] == list(SIZES)
+    assert record["names"] == {
+        DUTCH: "Dutch",
+        GREEK: "Greek",
+        "eng_Latn": "English",
+        "shuffled": "shuffled",
+        MIXED: MIXED,
+    }
+    assert record["sources"] == ["eng_Latn", "shuffled", MIXED]
+    # Two targets: from scratch one size with two seeds and two with one, three sources at two.
+    assert len(record["losses"]) == 2 * (2 + 1 + 1 + 3 * 2)
+    assert len(record["transfers"]) == 2 * 3 * 2
+    assert all(cell["interval"] is not None for cell in record["transfers"])
+    assert all(0 < row["nats_per_byte"] < 10 for row in record["losses"])
+    assert all(row["processed_bytes"] > 0 for row in record["losses"] if row["dataset_bytes"])
+    assert {row["trunk"] for row in record["losses"] if row["init"] == MIXED} == {
+        f"pretrained on {MIXED}"
+    }
+
+
+def test_the_record_tells_what_goes_with_transfer(record: dict[str, Any]) -> None:
+    greek = record["units"][GREEK]
+    assert 1.5 < greek["bytes_per_character"] < 2
+    assert greek["byte_premium"]["value"] > 1.5
+    assert greek["byte_premium"]["text"] == "valid.jsonl"
+    assert len(record["similarity"]) == 2 * 3
+    overlap = {
+        (row["target"], row["source"]): row["script_overlap"] for row in record["similarity"]
+    }
+    assert overlap[DUTCH, "eng_Latn"] > 0.9 > overlap[GREEK, "eng_Latn"]
+    # No control, and no language in itself.
+    assert [(row["source"], row["target"]) for row in record["contamination"]] == [
+        ("eng_Latn", DUTCH),
+        ("eng_Latn", GREEK),
+        (MIXED, GREEK),
+    ]
+    assert {row["data_finetuned_bytes"] for row in record["associations"]} == {200, None}
+    known = [x for x in record["transfers"] if x["data_finetuned_bytes"] and not x["censored"]]
+    assert record["variance"]["num_cells"] == len(known)
+    assert known or record["variance"]["reason"]
+    assert record["prediction"]
+    processed = sum(x["processed_bytes"] for x in record["losses"])
+    assert record["cost"]["processed_bytes"] == processed
+    # Every run reads all of its text once, and a quarter of that again, at two rates.
+    text = sum(x["dataset_bytes"] for x in record["losses"])
+    assert text < processed < record["cost"]["naive_bytes"] == text * 1 * 1.25 * 2
+
+
+def test_the_table_of_losses_gives_the_same_transfers(
+    study: tuple[Plan, Store, Artifact], record: dict[str, Any]
+) -> None:
+    losses = read_losses(study[2].path / "losses.csv")
+    again = [x.to_record() for x in data_transfer(losses, seed=0).transfers]
+    assert len(again) == len(record["transfers"])
+    for ours, theirs in zip(again, record["transfers"], strict=True):
+        for key in ("target", "source", "data_finetuned_bytes", "censored"):
+            assert ours[key] == theirs[key]
+        for key in ("data_effective_bytes", "data_transferred_bytes"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-6)
+
+
+def test_the_report_is_written(study: tuple[Plan, Store, Artifact]) -> None:
+    page = (study[2].path / "report.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert study[2].result["num_runs"] == 20
+    assert study[2].result["num_cells"] == 12
+
+
+def test_a_second_run_builds_nothing(
+    study: tuple[Plan, Store, Artifact], files: dict[str, Path]
+) -> None:
+    _, store, report = study
+    notes = Notes()
+    again = transfer_plan(make_inputs(files), SETTINGS)
+    assert run(again, store=store, runtime=RUNTIME, progress=notes) == {"report": report}
+    assert notes.lines
+    assert all(line.endswith("done before") for line in notes.lines)
+
+
+def runs_of(plan: Plan) -> list[Job]:
+    return [job for job in plan.order if job.function.endswith(":train_target")]
+
+
+def test_one_run_of_a_kind_chooses_the_rate_and_the_others_take_it(
+    study: tuple[Plan, Store, Artifact],
+) -> None:
+    plan, store, _ = study
+    results: dict[Job, dict[str, Any]] = {}
+    for job in runs_of(plan):
+        found = store.find(job)
+        assert found is not None
+        results[job] = found.result
+    free = [x for x in runs_of(plan) if x.arguments["tuned"] is None and x.arguments["num_bytes"]]
+    # The first target and seed at every size from scratch; of pretrained weights, the first source.
+    assert [
+        (x.arguments["lang"], x.arguments["source"] is None, x.arguments["num_bytes"]) for x in free
+    ] == [(DUTCH, True, 200), (DUTCH, True, 400), (DUTCH, True, 800), (DUTCH, False, 200)]
+    assert {x.arguments["seed"] for x in free} == {0}
+    pretrained = free[-1].arguments["source"]
+    assert (pretrained.arguments["lang"], pretrained.arguments["text"].arguments["control"]) == (
+        "eng_Latn",
+        None,
+    )
+    for job, result in results.items():
+        tuned = job.arguments["tuned"]
+        if tuned is not None:
+            assert tuned in free
+            assert tuned.arguments["num_bytes"] == job.arguments["num_bytes"]
+            assert (tuned.arguments["source"] is None) == (job.arguments["source"] is None)
+            assert result["learning_rate"] == results[tuned]["learning_rate"]
+            assert list(result["learning_rates"]) == [f"{result['learning_rate']:g}"]
+        elif job.arguments["num_bytes"]:
+            tried = result["learning_rates"]
+            assert list(tried) == ["0.001", "0.004"]
+            assert tried[f"{result['learning_rate']:g}"] == min(tried.values())
+        else:
+            assert (result["processed_bytes"], result["learning_rate"]) == (0, 0.0)
+
+
+def test_all_sizes_may_take_the_smallest_ones_rate(files: dict[str, Path]) -> None:
+    changes = {"tuned_by": "smallest", "finetuned_sizes": (0, 200, 400)}
+    plan = transfer_plan(make_inputs(files, **changes), SETTINGS)
+    trained = [x for x in runs_of(plan) if x.arguments["num_bytes"]]
+    free = {x.arguments["source"] is None: x for x in trained if x.arguments["tuned"] is None}
+    assert {x.arguments["num_bytes"] for x in free.values()} == {200}
+    assert len(free) == 2
+    for job in trained:
+        own = free[job.arguments["source"] is None]
+        assert job == own or job.arguments["tuned"] == own
+
+
+def test_pretraining_has_epochs_of_its_own(files: dict[str, Path]) -> None:
+    plan = transfer_plan(make_inputs(files), SETTINGS)
+    found = [x for x in plan.order if x.function.endswith(":pretrain")]
+    assert {x.arguments["settings"].best_loss.max_epochs for x in found} == {2}
+    assert {x.arguments["settings"].best_loss.max_epochs for x in runs_of(plan)} == {1}
+    assert {x.arguments["rate"] for x in found} == {4e-3}
+
+
+def test_runs_can_be_stopped_and_leave_no_checkpoints(
+    study: tuple[Plan, Store, Artifact],
+) -> None:
+    from lingraft.pipelines.transfer_runs import pretrain, train_target
+
+    assert pretrain.RESUMABLE  # type: ignore[attr-defined]
+    assert train_target.RESUMABLE  # type: ignore[attr-defined]
+    plan, store, _ = study
+    for job in plan.order:
+        found = store.find(job)
+        assert found is not None
+        assert not [name for name in found.manifest["files"] if "checkpoint" in name]
+
+
+def test_a_stopped_run_ends_as_the_unbroken_one(
+    study: tuple[Plan, Store, Artifact], files: dict[str, Path], tmp_path: Path
+) -> None:
+    plan, store, _ = study
+    job = next(x for x in runs_of(plan) if x.arguments["num_bytes"] == 800)
+    unbroken = store.find(job)
+    assert unbroken is not None
+
+    class Stopping(NullProgress):
+        num_steps = 0
+
+        def advance(self, amount: float) -> None:
+            self.num_steps += 1
+            if self.num_steps == 4:
+                raise KeyboardInterrupt
+
+    other = Store(tmp_path / "store")
+    wanted = Plan({"run": job})
+    with pytest.raises(KeyboardInterrupt):
+        run(wanted, store=other, runtime=RUNTIME, progress=Stopping())
+    assert list((other.root / "partial").rglob("step-*"))
+    again = run(wanted, store=other, runtime=RUNTIME)["run"]
+    assert again.manifest["files"] == unbroken.manifest["files"]
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("en", Source("eng_Latn", "eng_Latn")),
+        ("Greek", Source("ell_Grek", "ell_Grek")),
+        ("shuffled", Source("shuffled", "eng_Latn", control="shuffled")),
+        ("code", Source("code", "eng_Latn", control="code")),
+        (
+            "nl+el:0.01",
+            Source("nld_Latn+1.00% ell_Grek", "nld_Latn", None, "ell_Grek", 0.01),
+        ),
+    ],
+)
+def test_sources_are_named_in_several_forms(text: str, source: Source) -> None:
+    assert Source.parse(text, first=ENGLISH) == source
+
+
+@pytest.mark.parametrize("text", ["en+nl", "en+nl:", "en+nl:x", "en+nl:0", "en+nl:1", "en+nl:nan"])
+def test_shares_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Source.parse(text, first=ENGLISH)
+    assert caught.value.expected == "a share of lines in (0, 1), such as en+nl:0.01"
+    assert (caught.value.got, caught.value.where) == (text, "sources")
+
+
+@pytest.mark.parametrize("sizes", [(), (200, 400), (200, 400, 200)])
+def test_fewer_than_three_sizes_are_refused(files: dict[str, Path], sizes: tuple[int, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        transfer_plan(make_inputs(files, scratch_sizes=sizes), SETTINGS)
+    assert caught.value.expected == "at least 3 sizes from scratch"
+    assert caught.value.got == (", ".join(map(str, sizes)) or "none")
+    assert caught.value.where == "sizes"
+
+
+def test_a_language_without_text_is_refused(files: dict[str, Path]) -> None:
+    with pytest.raises(InputError) as caught:
+        transfer_plan(make_inputs(files, targets=["tur_Latn"]), SETTINGS)
+    assert caught.value.expected == f"one of eng_Latn, {DUTCH}, {GREEK}"
+    assert (caught.value.got, caught.value.where) == ("tur_Latn", "languages with text")
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """A folder with text of every language of the scale `paper`, under long and short codes."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for tag in ("eng_Latn", "ru", "zh", "ara", "de", "es", "fi", "id", "ja", "ko"):
+        for part in samples.SPLITS:
+            (folder / f"{tag}.{part}.txt").write_text("text\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("scale", ["tiny", "laptop", "paper"])
+def test_the_recipe_plans_at_every_scale(texts: Path, tmp_path: Path, scale: str) -> None:
+    recipe = load_recipe(RECIPE)
+    settings = {"texts": str(texts)} if scale == "paper" else {}
+    plan = plan_recipe(RECIPE, scale, settings)
+    assert plan.tree(Store(tmp_path / "store"))
+    scratch, finetuned = recipe.SIZES[scale]
+    num_sources = len(recipe.SOURCES[scale].split(","))
+    num_targets = len(recipe.TARGETS[scale].split(","))
+    most = recipe.MOST_SEEDED_BYTES[scale]
+    num_scratch = sum(recipe.SCRATCH_SEEDS[scale] if size <= most else 1 for size in scratch)
+    assert len(runs_of(plan)) == num_targets * (num_scratch + len(finetuned) * num_sources)
+    assert {x.arguments["size"] for x in runs_of(plan)} == {recipe.MODELS[scale]}
+
+
+def test_the_papers_scale_needs_text(texts: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        plan_recipe(RECIPE, "paper")
+    assert (caught.value.got, caught.value.where) == ("none", "texts")
+    (texts / "zh.valid.txt").unlink()
+    with pytest.raises(InputError) as caught:
+        plan_recipe(RECIPE, "paper", {"texts": str(texts)})
+    assert caught.value.expected.startswith("a file zho_Hans.valid")
+    assert (caught.value.got, caught.value.where) == ("none", str(texts))
+
+
+def test_a_language_that_is_not_bundled_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        plan_recipe(RECIPE, "tiny", {"targets": "sw"})
+    assert caught.value.expected.startswith("one of en, ")
+    assert caught.value.got.startswith("sw")
+    assert caught.value.where == "languages of the bundled text"
