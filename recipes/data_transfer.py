@@ -5,13 +5,18 @@
     lingraft run recipes/data_transfer.py --scale tiny --set targets=el --set sources=en,shuffled
 
 Byte models are pretrained on each source, trained on several sizes of each target, and compared
-with models that start from random weights. Sources: languages; `shuffled` and `code`, made from
-the first language's text and Python's library; `en+nl:0.01`, English with 1 % of its lines in
-Dutch; a target itself. The target `report` holds `losses.csv`, `record.json`, `report.html`.
+with models that start from random weights. Sources: languages, a target itself among them;
+`en+nl:0.01`, English with 1 % of its lines in Dutch; `en/embeddings`, `en/attention`, `en/mlp`,
+`en/layers:0-1`, with that part drawn anew before the target; `shuffled` (characters), `words`
+(form without content) and `enciphered` (content without form), made from the first language's
+text; `code`, Python's library. The target `report` holds `losses.csv`, `record.json` and
+`report.html`. `--set size=1m,4m` also fits how transfer grows with the model. `--set hours=2`
+times the model on this machine and refuses what does not fit.
 With your own text: --set texts=FOLDER, which holds LANG.train.txt, LANG.valid.txt, LANG.test.txt
 (or .jsonl) for every language.
 """
 
+import re
 from pathlib import Path
 
 from lingraft.corpus import samples
@@ -19,6 +24,8 @@ from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.pipelines.transfer_runs import RunSettings
 from lingraft.pipelines.transfer_study import Source, TextFiles, TransferInputs, transfer_plan
+from lingraft.pipelines.transfer_texts import CONTROLS
+from lingraft.pipelines.transfer_time import check_time
 from lingraft.study import Plan
 from lingraft.training.best_loss import BestLossSettings
 
@@ -79,6 +86,8 @@ def plan(
     finetuned_seeds: int = 1,
     source_bytes: int | None = None,
     rule: str = "log-log",
+    hours: float | None = None,
+    workers: int = 1,
     seed: int = 0,
 ) -> Plan:
     """Returns the jobs of the study.
@@ -88,22 +97,25 @@ def plan(
             the paper's model and sizes, for GPUs, with text of your own.
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
-        size: Of the byte model: 1m, 4m, 16m, 65m, 250m, 1b.
+        size: Of the byte model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
         texts: Folder of text; the bundled software help by default.
         scratch_seeds: Runs from random weights for each target and size.
         finetuned_seeds: Runs from each pretrained model for each target and size.
         source_bytes: Text of a pretraining.
         rule: How the from-scratch curve is read: log-log, power or linear.
+        hours: Refuse a study that takes longer, by three steps timed on this machine.
+        workers: Processes of one thread that will run it, for `hours`.
         seed: Of texts, pretraining and intervals.
     """
     languages = [Language.parse(code) for code in (targets or TARGETS[scale]).split(",")]
     names = (sources or SOURCES[scale]).split(",")
-    plain = [name.partition("+")[0] for name in names if name not in ("shuffled", "code")]
+    plain = [re.split("[+/]", name)[0] for name in names if name not in CONTROLS]
     first = Language.parse(plain[0] if plain else "en")
     parsed = [Source.parse(name, first=first) for name in names]
     codes = [source.lang for source in parsed] + [str(lang) for lang in languages]
     codes += [source.injected_lang for source in parsed if source.injected_lang]
     scratch_sizes, finetuned_sizes = SIZES[scale]
+    sizes = (size or MODELS[scale]).split(",")
     if texts is None and scale == "paper":
         raise InputError(
             expected="a folder of text for gigabytes of training",
@@ -120,7 +132,7 @@ def plan(
             str(lang): bundled for lang in languages if texts is None and lang != samples.ENGLISH
         },
         reference_lang=ENGLISH,
-        size=size or MODELS[scale],
+        size=sizes[0],
         scratch_sizes=scratch_sizes,
         finetuned_sizes=finetuned_sizes,
         source_bytes=source_bytes or SOURCE_BYTES[scale],
@@ -135,7 +147,10 @@ def plan(
         scale=scale,
         seed=seed,
     )
-    return transfer_plan(inputs, SETTINGS[scale])
+    made = transfer_plan(inputs, SETTINGS[scale], sizes=sizes)
+    if hours is not None:
+        check_time(made, sizes, SETTINGS[scale], hours=hours, workers=workers)
+    return made
 
 
 def _files(code: str, texts: str | None) -> TextFiles:

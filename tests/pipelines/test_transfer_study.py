@@ -1,6 +1,7 @@
 """A whole study of data transfer, smaller than the recipe's `tiny`, and what its plan promises."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lingraft.languages import Language
 from lingraft.measurement import data_transfer, read_losses
 from lingraft.pipelines.transfer_runs import RunSettings
 from lingraft.pipelines.transfer_study import Source, TextFiles, TransferInputs, transfer_plan
+from lingraft.pipelines.transfer_time import check_time
 from lingraft.runtime import Runtime
 from lingraft.study import Artifact, Job, NullProgress, Plan, Store, load_recipe, plan_recipe, run
 from lingraft.training.best_loss import BestLossSettings
@@ -338,6 +340,50 @@ def test_a_stopped_run_ends_as_the_unbroken_one(
 )
 def test_sources_are_named_in_several_forms(text: str, source: Source) -> None:
     assert Source.parse(text, first=ENGLISH) == source
+
+
+def test_a_part_may_be_drawn_anew_and_shares_the_pretraining(files: dict[str, Path]) -> None:
+    whole, bare = (Source.parse(text, first=ENGLISH) for text in ("en", "en/mlp"))
+    assert bare == replace(whole, name="en/mlp", reset="mlp")
+    assert Source.parse("words/layers:0-1", first=ENGLISH).control == "words"
+    plan = transfer_plan(make_inputs(files, sources=[whole, bare]), SETTINGS)
+    jobs = [job for job in plan.order if job.name == f"pretrained-{ENGLISH}"]
+    assert len(jobs) == 1
+
+
+def test_a_reset_model_starts_between_the_pretrained_and_a_random_one(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    sources = [Source.parse(text, first=ENGLISH) for text in ("en", "en/embeddings")]
+    inputs = make_inputs(files, sources=sources, targets=[DUTCH], finetuned_sizes=(0,))
+    plan = transfer_plan(inputs, SETTINGS)
+    run(plan, store=Store(tmp_path / "store"), runtime=Runtime(1, "cpu", "float32"))
+    [report] = (tmp_path / "store").glob("report-*")
+    losses = {x["init"]: x["nats_per_byte"] for x in read_json(report / "record.json")["losses"]}
+    assert losses["en/embeddings"] > losses[str(ENGLISH)]
+
+
+def test_several_sizes_of_the_model_make_a_law(files: dict[str, Path]) -> None:
+    plan = transfer_plan(make_inputs(files), SETTINGS, sizes=["1m", "4m"])
+    assert set(plan.targets) == {"report-1m", "report-4m", "law"}
+    flops = {
+        job.name: job.costs["num_flops"] / job.costs["num_bytes"]
+        for job in plan.order
+        if job.costs.get("num_bytes")
+    }
+    assert len(set(flops.values())) <= 2
+    assert min(flops.values()) > 6e6
+
+
+def test_a_study_that_does_not_fit_is_refused(files: dict[str, Path]) -> None:
+    plan = transfer_plan(make_inputs(files), SETTINGS)
+    check_time(plan, ["1m"], SETTINGS, hours=100.0, workers=1)
+    with pytest.raises(
+        InputError, match=r"hours: expected at most .* of training, 1e-06 h"
+    ) as caught:
+        check_time(plan, ["1m"], SETTINGS, hours=1e-6, workers=2)
+    assert caught.value.got.startswith("about ")
+    assert "of the targets, sources or seeds would fit" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["en+nl", "en+nl:", "en+nl:x", "en+nl:0", "en+nl:1", "en+nl:nan"])

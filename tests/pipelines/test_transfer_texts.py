@@ -16,6 +16,7 @@ from lingraft.languages import Language
 from lingraft.pipelines.transfer_texts import read_part, study_text, training_prefix
 
 ENGLISH, DUTCH = Language.parse("en"), Language.parse("nl")
+WORDS, CIPHER = {"control": "words"}, {"control": "enciphered"}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Write = Callable[..., Path]
 
@@ -139,6 +140,33 @@ def test_shuffled_keeps_every_documents_characters(make: Callable[..., Path]) ->
         assert [Counter(x) for x in before] == [Counter(x) for x in after]
         assert before != after
         assert sum(one == other for one, other in zip(before, after, strict=True)) == 0
+
+
+def test_dealt_words_keep_form_and_lose_content(make: Callable[..., Path]) -> None:
+    plain, dealt = (read_part(make("en", "source", **c), "train", ENGLISH) for c in ({}, WORDS))
+    words = [
+        Counter(w for d in documents for w in d.text.split(" ")) for documents in (plain, dealt)
+    ]
+    assert words[1].keys() <= words[0].keys()
+    assert sum((words[0] - words[1]).values()) < 0.1 * words[0].total()  # few rows came to match
+    of = {d.id: d.text for d in plain}
+    assert all(d.text.count(" ") == of[d.id].count(" ") for d in dealt)
+    assert sum(d.text != of[d.id] for d in dealt) > 0.9 * len(dealt)
+
+
+def test_a_cipher_keeps_content_and_changes_every_form(make: Callable[..., Path]) -> None:
+    plain, hidden = (read_part(make("en", "source", **c), "train", ENGLISH) for c in ({}, CIPHER))
+    of = {d.id: d.text for d in plain}
+    cipher: dict[str, str] = {}
+    for document in hidden:
+        for one, other in zip(of[document.id], document.text, strict=True):
+            assert cipher.setdefault(one, other) == other  # one to one, the same everywhere
+            assert len(one.encode()) == len(other.encode())
+            assert one.isupper() == other.isupper()
+            assert one.isalpha() or one == other
+    assert len(set(cipher.values())) == len(cipher)
+    letters = [letter for letter in cipher if letter.isalpha()]
+    assert sum(cipher[letter] != letter for letter in letters) > len(letters) / 2
 
 
 def test_shuffled_rows_that_come_to_match_a_held_out_one_are_left_out(

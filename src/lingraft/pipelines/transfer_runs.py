@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import PreTrainedModel
@@ -13,6 +13,7 @@ from lingraft.files import read_json, write_json
 from lingraft.languages import Language
 from lingraft.measurement import Score, bits_per_byte
 from lingraft.model import CausalScorer, byte_lm, load, save
+from lingraft.model.parts import reset_part
 from lingraft.pipelines.transfer_texts import read_part, training_prefix
 from lingraft.runtime import Runtime
 from lingraft.study import Progress, share_reporter
@@ -20,7 +21,7 @@ from lingraft.tokenizer import Tokenizer, byte_tokenizer
 from lingraft.training import Packing
 from lingraft.training.best_loss import BestLoss, BestLossSettings, train_to_best
 
-VERSION = 1
+VERSION = 2
 RESULT = "result.json"
 
 
@@ -71,8 +72,9 @@ def pretrain(
     Returns:
         Loss on valid text, bytes processed, the rate.
     """
+    start = _Start(size, None, None, seed)
     return _best_run(
-        text, lang, size, None, num_bytes, settings, rate, seed, out, runtime, progress, keep=True
+        start, text, lang, num_bytes, settings, rate, out, runtime, progress, keep=True
     )
 
 
@@ -85,6 +87,7 @@ def train_target(
     lang: str,
     size: str,
     source: Path | None,
+    reset: str | None,
     num_bytes: int,
     settings: RunSettings,
     tuned: Path | None,
@@ -100,6 +103,7 @@ def train_target(
         lang: Code of its language.
         size: Of the byte model.
         source: Folder of the pretrained model; None for random weights.
+        reset: Part of it that starts from random weights again, see `model.parts`.
         num_bytes: Target text; 0 measures the model as it is.
         settings: Of all runs.
         tuned: Folder of a run of the same size and kind of weights whose rate is taken; None
@@ -113,23 +117,38 @@ def train_target(
         Losses on valid and test text, bytes processed, the rate.
     """
     rate = None if tuned is None else read_json(tuned / RESULT)["learning_rate"]
-    return _best_run(
-        text, lang, size, source, num_bytes, settings, rate, seed, out, runtime, progress
-    )
+    start = _Start(size, source, reset, seed)
+    return _best_run(start, text, lang, num_bytes, settings, rate, out, runtime, progress)
 
 
 train_target.RESUMABLE = True  # type: ignore[attr-defined]
 
 
+class _Start(NamedTuple):
+    """What a run begins with: weights, and the seed that draws them and the text's order."""
+
+    size: str
+    source: Path | None
+    reset: str | None
+    seed: int
+
+    def model(self) -> PreTrainedModel:
+        fresh = byte_lm(self.size, seed=self.seed)
+        if self.source is None:
+            return fresh
+        model = load(self.source, dtype=torch.float32).model
+        if self.reset is not None:
+            reset_part(model, fresh, self.reset)
+        return model
+
+
 def _best_run(
+    start: _Start,
     text: Path,
     lang: str,
-    size: str,
-    source: Path | None,
     num_bytes: int,
     settings: RunSettings,
     rate: float | None,
-    seed: int,
     out: Path,
     runtime: Runtime,
     progress: Progress,
@@ -142,10 +161,10 @@ def _best_run(
     tokenizer = byte_tokenizer()
     valid, test = (read_part(text, name, language).records for name in ("valid", "test"))
     packing = _packing(tokenizer, settings)
-    documents = training_prefix(text, language, num_bytes, seed).records if num_bytes else ()
+    documents = training_prefix(text, language, num_bytes, start.seed).records if num_bytes else ()
     tried: dict[float, tuple[float, BestLoss | None, PreTrainedModel]] = {}
     for one in (rate,) if rate is not None else settings.learning_rates if num_bytes else (0.0,):
-        model = _start(size, source, seed)
+        model = start.model()
         run = None
         if num_bytes:
             run = train_to_best(
@@ -156,7 +175,7 @@ def _best_run(
                 packing=packing,
                 learning_rate=one,
                 settings=settings.best_loss,
-                seed=seed,
+                seed=start.seed,
                 runtime=runtime,
                 checkpoints=out / "checkpoints" / f"{one:g}",
                 advance=share_reporter(progress, f"{num_bytes:,} bytes at {one:g}"),
@@ -179,10 +198,6 @@ def _best_run(
     curve = None if run is None else asdict(run)
     write_json(out / RESULT, {**result, "test": score.to_record(), "best_run": curve})
     return result
-
-
-def _start(size: str, source: Path | None, seed: int) -> PreTrainedModel:
-    return byte_lm(size, seed=seed) if source is None else load(source, dtype=torch.float32).model
 
 
 def _packing(tokenizer: Tokenizer, settings: RunSettings) -> Packing:

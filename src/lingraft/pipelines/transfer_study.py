@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from lingraft.errors import InputError
 from lingraft.languages import Language
+from lingraft.model.byte_lm import byte_config, num_flops_per_token
+from lingraft.pipelines.transfer_law import transfer_law
 from lingraft.pipelines.transfer_record import transfer_record
 from lingraft.pipelines.transfer_runs import RunSettings, pretrain, train_target
-from lingraft.pipelines.transfer_texts import Control, Part, study_text
+from lingraft.pipelines.transfer_texts import CONTROLS, Control, Part, study_text
 from lingraft.study import File, Job, Plan, job
-
-SHUFFLED, CODE = "shuffled", "code"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Source:
         control: See `study_text`.
         injected_lang: Language of the text that is mixed in, or None.
         injected_share: Share of the lines that it replaces.
+        reset: Part of the pretrained model that starts from random weights again, see
+            `model.parts`, or None.
     """
 
     name: str
@@ -48,23 +50,26 @@ class Source:
     control: Control | None = None
     injected_lang: str | None = None
     injected_share: float = 0.0
+    reset: str | None = None
 
     @classmethod
     def parse(cls, text: str, *, first: Language) -> "Source":
-        """Returns what ``en``, ``shuffled``, ``code`` or ``en+nl:0.01`` stand for.
+        """Returns what ``en``, ``shuffled``, ``en/mlp`` or ``en+nl:0.01`` stand for.
 
         Args:
-            text: A language; a control, made from text of the first source; or a language with a
-                share of another's lines mixed in.
+            text: A language; a control, made from text of the first source; either of them
+                without a part of the model; or a language with a share of another's lines.
             first: The first source.
 
         Raises:
             InputError: A share that is not in (0, 1).
         """
-        if text == SHUFFLED:
-            return cls(SHUFFLED, str(first), control="shuffled")
-        if text == CODE:
-            return cls(CODE, str(first), control="code")
+        for control in CONTROLS:
+            if text == control:
+                return cls(control, str(first), control)
+        whole, slash, part = text.partition("/")
+        if slash:
+            return replace(cls.parse(whole, first=first), name=text, reset=part)
         name, plus, mixed = text.partition("+")
         lang = str(Language.parse(name))
         if not plus:
@@ -131,10 +136,18 @@ class TransferInputs:
     seed: int
 
 
-def transfer_plan(inputs: TransferInputs, settings: RunSettings) -> Plan:
+def transfer_plan(
+    inputs: TransferInputs, settings: RunSettings, *, sizes: Sequence[str] = ()
+) -> Plan:
     """Returns the jobs of the study, without running any.
 
-    The target `report` gathers all runs into `losses.csv`, `record.json` and `report.html`.
+    The target `report` gathers all runs into `losses.csv`, `record.json` and `report.html`. With
+    several sizes of the model there is a `report-SIZE` of each, and `law` fits how transfer grows.
+
+    Args:
+        inputs: What is compared.
+        settings: How runs are trained.
+        sizes: Sizes of the byte model, instead of the inputs' own.
 
     Raises:
         InputError: Fewer than three sizes from scratch, or a language without text.
@@ -145,9 +158,18 @@ def transfer_plan(inputs: TransferInputs, settings: RunSettings) -> Plan:
             got=", ".join(map(str, inputs.scratch_sizes)) or "none",
             where="sizes",
         )
+    if len(sizes) < 2:
+        one = replace(inputs, size=sizes[0]) if sizes else inputs
+        return Plan({"report": _report(one, settings)}, name="data-transfer")
+    reports = {f"report-{size}": _report(replace(inputs, size=size), settings) for size in sizes}
+    law = job(transfer_law, name="law", reports=list(reports.values()), seed=inputs.seed)
+    return Plan({**reports, "law": law}, name="data-transfer")
+
+
+def _report(inputs: TransferInputs, settings: RunSettings) -> Job:
     builder = _Builder(inputs, settings)
     runs = builder.runs()
-    report = job(
+    return job(
         transfer_record,
         name="report",
         runs=runs,
@@ -163,7 +185,6 @@ def transfer_plan(inputs: TransferInputs, settings: RunSettings) -> Plan:
         scale=inputs.scale,
         seed=inputs.seed,
     )
-    return Plan({"report": report}, name="data-transfer")
 
 
 class _Builder:
@@ -260,7 +281,7 @@ class _Builder:
             # The largest size's rate is the best guess, without a second pretraining.
             rate=max(self.settings.learning_rates),
             seed=self.inputs.seed,
-            costs={"num_bytes": self.inputs.source_bytes * self.inputs.source_epochs},
+            costs=self._costs(self.inputs.source_bytes * self.inputs.source_epochs),
         )
 
     def _run(self, target: str, source: Source | None, num_bytes: int, seed: int) -> Job:
@@ -274,11 +295,12 @@ class _Builder:
             lang=target,
             size=self.inputs.size,
             source=None if source is None else self._pretrained(source),
+            reset=None if source is None else source.reset,
             num_bytes=num_bytes,
             settings=self.settings,
             tuned=tuned,
             seed=seed,
-            costs={"num_bytes": self._most_bytes(num_bytes, num_rates)},
+            costs=self._costs(num_bytes * num_rates * self.settings.best_loss.max_epochs),
         )
 
     def _tuned(self, target: str, source: Source | None, num_bytes: int, seed: int) -> Job | None:
@@ -293,8 +315,12 @@ class _Builder:
         tuned = (self.inputs.targets[0], first, tuned_bytes, seeds[0])
         return None if tuned == (target, source, num_bytes, seed) else self._run(*tuned)
 
-    def _most_bytes(self, num_bytes: int, num_rates: int) -> float:
-        return num_bytes * num_rates * self.settings.best_loss.max_epochs
+    def _costs(self, most_bytes: float) -> dict[str, float]:
+        """At most: patience ends most runs earlier. A byte is a token."""
+        flops = num_flops_per_token(
+            byte_config(self.inputs.size), window_tokens=self.settings.window_tokens
+        )
+        return {"num_bytes": most_bytes, "num_flops": most_bytes * flops}
 
 
 def _entry(

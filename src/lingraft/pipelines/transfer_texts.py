@@ -6,7 +6,7 @@ page has read the Dutch one's content. So pages are parted once, for all languag
 
 import random
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from lingraft.corpus import (
     read_documents,
 )
 from lingraft.corpus.contamination import inject
+from lingraft.corpus.scripts import letter_script
 from lingraft.corpus.splits import take_bytes
 from lingraft.errors import InputError
 from lingraft.files import write_json
@@ -27,9 +28,12 @@ from lingraft.languages import Language
 from lingraft.pipelines.corpora import write_documents
 from lingraft.seeds import derive
 
-VERSION = 1
+VERSION = 2
 Part = Literal["source", "target"]
-Control = Literal["shuffled", "code"]
+Control = Literal["shuffled", "words", "enciphered", "code"]
+CONTROLS: tuple[Control, ...] = ("shuffled", "words", "enciphered", "code")
+# The alphabets; beyond them are signs of syllables and words.
+_CIPHERED_BELOW = 0x1100
 # One of so many modules of the library is held out as valid text, and one as test text.
 _MODULES_PER_PART = 20
 
@@ -60,8 +64,11 @@ def study_text(
         part: Which of the two sides: no page is on both, in any language.
         source_share: Share of the pages that are on the source side.
         held_out_bytes: Valid text, and test text, at most.
-        control: ``"shuffled"`` permutes the characters of every document; ``"code"`` reads
-            Python's standard library instead of the language's text, held-out text as well.
+        control: ``"shuffled"`` permutes the characters of every document; ``"words"`` deals the
+            text's words out anew, so that form stays and content goes; ``"enciphered"`` swaps
+            every letter for another of as many bytes, one to one, so that content stays and form
+            goes; ``"code"`` reads Python's standard library instead of the language's text. Each
+            of held-out text as well.
         injected: Files of text in another language that replaces lines, or none.
         injected_lang: Its code.
         injected_share: Share of the lines that it replaces.
@@ -83,9 +90,9 @@ def study_text(
     cleared = hold_out(documents, list(held.values())).kept
     train = _of_part(cleared, part, source_share, seed)
     facts: dict[str, Any] = {}
-    if control == "shuffled":
-        train = _shuffled(train, seed)
-        held = {name: _shuffled(rows, seed) for name, rows in held.items()}
+    if change := _CHANGES.get(control or ""):
+        train = change(train, seed)
+        held = {name: change(rows, seed) for name, rows in held.items()}
     if injected:
         other = read_documents(injected, lang=Language.parse(injected_lang or ""))
         mixed = inject(
@@ -94,6 +101,7 @@ def study_text(
         train = mixed.documents
         facts["injected_share"] = mixed.share
     # Short documents may come to match when they are shuffled or replaced.
+    held["test"] = hold_out(held["test"], [held["valid"]]).kept
     train = hold_out(train, list(held.values())).kept
     check_disjoint(match_ids=False, train=train, **held)
     for name, rows in {"train": train, **held}.items():
@@ -151,6 +159,45 @@ def _shuffled(documents: Documents, seed: int) -> Documents:
         for document in documents
     ]
     return replace(documents, records=tuple(rows))
+
+
+def _dealt(documents: Documents, seed: int) -> Documents:
+    """Every document keeps its number of words; which ones is drawn from all of the text."""
+    parts = [document.text.split(" ") for document in documents]
+    words = [word for part in parts for word in part]
+    random.Random(derive(seed, "words")).shuffle(words)
+    dealt = iter(words)
+    rows = [
+        replace(document, text=" ".join(next(dealt) for _ in part))
+        for document, part in zip(documents, parts, strict=True)
+    ]
+    return replace(documents, records=tuple(rows))
+
+
+def _enciphered(documents: Documents, seed: int) -> Documents:
+    """One cipher for all text: letters of one script, case and byte length change places."""
+    groups: dict[tuple[str, bool, int], list[str]] = {}
+    for code in range(_CIPHERED_BELOW):
+        letter = chr(code)
+        if letter.isalpha():
+            size = len(letter.encode("utf-8"))
+            kind = (letter_script(letter) or "", letter.isupper(), size)
+            groups.setdefault(kind, []).append(letter)
+    cipher: dict[str, str] = {}
+    for kind, letters in groups.items():
+        swapped = letters.copy()
+        random.Random(derive(seed, "cipher", *map(str, kind))).shuffle(swapped)
+        cipher.update(zip(letters, swapped, strict=True))
+    table = str.maketrans(cipher)
+    rows = [replace(document, text=document.text.translate(table)) for document in documents]
+    return replace(documents, records=tuple(rows))
+
+
+_CHANGES: dict[str, Callable[[Documents, int], Documents]] = {
+    "shuffled": _shuffled,
+    "words": _dealt,
+    "enciphered": _enciphered,
+}
 
 
 def _library_code(lang: Language, seed: int) -> list[Documents]:
