@@ -86,6 +86,7 @@ def plan(
     finetuned_seeds: int = 1,
     source_bytes: int | None = None,
     rule: str = "log-log",
+    one_pass: bool = False,
     hours: float | None = None,
     workers: int = 1,
     seed: int = 0,
@@ -103,6 +104,7 @@ def plan(
         finetuned_seeds: Runs from each pretrained model for each target and size.
         source_bytes: Text of a pretraining.
         rule: How the from-scratch curve is read: log-log, power or linear.
+        one_pass: Read text once, so that all sizes of a seed share a trunk; where text is plenty.
         hours: Refuse a study that takes longer, by three steps timed on this machine.
         workers: Processes of one thread that will run it, for `hours`.
         seed: Of texts, pretraining and intervals.
@@ -144,6 +146,7 @@ def plan(
         finetuned_seeds=range(finetuned_seeds),
         tuned_by="size" if scale == "paper" else "smallest",
         rule=rule,
+        one_pass=one_pass,
         scale=scale,
         seed=seed,
     )

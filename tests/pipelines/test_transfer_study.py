@@ -363,6 +363,25 @@ def test_a_reset_model_starts_between_the_pretrained_and_a_random_one(
     assert losses["en/embeddings"] > losses[str(ENGLISH)]
 
 
+def test_sizes_of_one_pass_share_a_trunk(files: dict[str, Path], tmp_path: Path) -> None:
+    inputs = make_inputs(files, targets=[DUTCH], finetuned_sizes=(0, 200, 400), one_pass=True)
+    inputs = replace(inputs, sources=inputs.sources[:1])
+    plan = transfer_plan(inputs, SETTINGS)
+    run(plan, store=Store(tmp_path / "store"), runtime=Runtime(1, "cpu", "float32"))
+    [report] = (tmp_path / "store").glob("report-*")
+    record = read_json(report / "record.json")
+    kinds = {(x["init"], x["dataset_bytes"], x["seed"], x["trunk"]) for x in record["losses"]}
+    scratch = {("scratch", n, str(s), f"scratch, seed {s}") for n in SIZES for s in (0, 1)}
+    tuned = {(str(ENGLISH), n, "0", f"{ENGLISH}, seed 0") for n in (200, 400)}
+    assert kinds == scratch | tuned
+    assert len({x["nats_per_byte"] for x in record["losses"]}) == len(kinds)
+    largest = max(SIZES)
+    costs = [x["processed_bytes"] for x in record["losses"] if x["init"] == "scratch"]
+    # The first seed tries every rate.
+    assert 0 < sum(costs) < (len(SETTINGS.learning_rates) + 1) * sum(SIZES)
+    assert record["cost"]["processed_bytes"] > largest
+
+
 def test_several_sizes_of_the_model_make_a_law(files: dict[str, Path]) -> None:
     plan = transfer_plan(make_inputs(files), SETTINGS, sizes=["1m", "4m"])
     assert set(plan.targets) == {"report-1m", "report-4m", "law"}

@@ -145,6 +145,11 @@ def losses_csv(losses: Sequence[Loss]) -> str:
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     result = read_json(run["run"] / RESULT)
+    if "sizes" in result:  # a trunk: its text is told once, with its largest size
+        largest = run["dataset_bytes"] == max(map(int, result["sizes"]))
+        processed = result["processed_bytes"] if largest else 0
+        one = result["sizes"][str(run["dataset_bytes"])]
+        result = {**result, **one, "processed_bytes": processed}
     kept = ("nats_per_byte", "valid_nats_per_byte", "processed_bytes", "learning_rate")
     described = {key: value for key, value in run.items() if key != "run"}
     return {**described, **{key: result[key] for key in kept}}
@@ -268,6 +273,7 @@ def _tests(weighed: DataTransfer, alike: Sequence[Mapping[str, Any]], seed: int)
             "target": shares.target,
             "source": shares.source,
             "num_cells": shares.num_cells,
+            "data_finetuned_bytes": smallest,
             "reason": shares.reason,
         },
         "commutativity": [

@@ -20,6 +20,7 @@ from lingraft.study import Progress, share_reporter
 from lingraft.tokenizer import Tokenizer, byte_tokenizer
 from lingraft.training import Packing
 from lingraft.training.best_loss import BestLoss, BestLossSettings, train_to_best
+from lingraft.training.trunk import TrunkSettings, train_trunk
 
 VERSION = 2
 RESULT = "result.json"
@@ -122,6 +123,88 @@ def train_target(
 
 
 train_target.RESUMABLE = True  # type: ignore[attr-defined]
+
+
+def train_sizes(
+    *,
+    text: Path,
+    lang: str,
+    size: str,
+    source: Path | None,
+    reset: str | None,
+    sizes: Sequence[int],
+    settings: RunSettings,
+    tuned: Path | None,
+    seed: int,
+    out: Path,
+    runtime: Runtime,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Reads a target text once and measures the model at several sizes of it; see `train_trunk`.
+
+    Args:
+        text: A text of `study_text`.
+        lang: Code of its language.
+        size: Of the byte model.
+        source: Folder of the pretrained model; None for random weights.
+        reset: Part of it that starts from random weights again.
+        sizes: Bytes of target text, rising.
+        settings: Of all runs.
+        tuned: Folder of a run of the same kind of weights whose rate is taken; None chooses the
+            one that is best on valid text at the largest size.
+        seed: Of random weights, and of the order of the text.
+        out: Folder for `result.json`.
+        runtime: Threads and device.
+        progress: Where to report to.
+
+    Returns:
+        Losses on valid and test text by size, bytes processed, the rate.
+    """
+    torch.set_num_threads(runtime.threads)
+    language, tokenizer = Language.parse(lang), byte_tokenizer()
+    valid, test = (read_part(text, name, language).records for name in ("valid", "test"))
+    packing = _packing(tokenizer, settings)
+    documents = training_prefix(text, language, sizes[-1], seed).records
+    rates = settings.learning_rates
+    if tuned is not None:
+        rates = (float(read_json(tuned / RESULT)["learning_rate"]),)
+
+    def losses(trained: PreTrainedModel) -> dict[str, float]:
+        return {
+            "valid_nats_per_byte": _nats(_score(trained, tokenizer, packing, valid)),
+            "nats_per_byte": _nats(_score(trained, tokenizer, packing, test)),
+        }
+
+    grown = {
+        rate: train_trunk(
+            _Start(size, source, reset, seed).model(),
+            tokenizer,
+            documents,
+            sizes=sizes,
+            evaluate=losses,
+            packing=packing,
+            settings=TrunkSettings(
+                rate,
+                warmup_bytes=settings.best_loss.warmup_bytes,
+                weight_decay=settings.best_loss.weight_decay,
+            ),
+            seed=seed,
+            runtime=runtime,
+            advance=share_reporter(progress, f"{len(sizes)} sizes at {rate:g}"),
+        )
+        for rate in rates
+    }
+    best = min(grown, key=lambda rate: grown[rate].branches[-1].value["valid_nats_per_byte"])
+    result = {
+        "learning_rate": best,
+        "processed_bytes": sum(trunk.processed_bytes for trunk in grown.values()),
+        "sizes": {
+            str(branch.asked_bytes): {**branch.value, "num_bytes": branch.num_bytes}
+            for branch in grown[best].branches
+        },
+    }
+    write_json(out / RESULT, result)
+    return result
 
 
 class _Start(NamedTuple):

@@ -11,7 +11,7 @@ from lingraft.languages import Language
 from lingraft.model.byte_lm import byte_config, num_flops_per_token
 from lingraft.pipelines.transfer_law import transfer_law
 from lingraft.pipelines.transfer_record import transfer_record
-from lingraft.pipelines.transfer_runs import RunSettings, pretrain, train_target
+from lingraft.pipelines.transfer_runs import RunSettings, pretrain, train_sizes, train_target
 from lingraft.pipelines.transfer_texts import CONTROLS, Control, Part, study_text
 from lingraft.study import File, Job, Plan, job
 
@@ -108,6 +108,8 @@ class TransferInputs:
         most_seeded_bytes: Larger sizes from scratch have the first seed only, since scatter is
             pooled over sizes and costs least at the small ones.
         finetuned_seeds: Seeds of the runs from pretrained weights.
+        one_pass: Whether text is read once, so that all sizes of a seed share a trunk, instead of
+            each being trained to its best.
         tuned_by: ``"size"`` chooses a learning rate for each size and kind of weights;
             ``"smallest"`` takes the smallest size's for all.
         rule: How curves are read, see `data_transfer`.
@@ -134,6 +136,7 @@ class TransferInputs:
     rule: str
     scale: str
     seed: int
+    one_pass: bool = False
 
 
 def transfer_plan(
@@ -196,6 +199,8 @@ class _Builder:
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run with what the table of losses says of it."""
+        if self.inputs.one_pass:
+            return self._trunks()
         found = []
         for target in self.inputs.targets:
             for num_bytes in self.inputs.scratch_sizes:
@@ -213,6 +218,46 @@ class _Builder:
                         trunk = f"pretrained on {source.name}"
                         found.append(_entry(target, source.name, num_bytes, seed, trunk, run))
         return found
+
+    def _trunks(self) -> list[dict[str, Any]]:
+        """One run for each target, kind of weights and seed, which holds all sizes."""
+        found = []
+        for target in self.inputs.targets:
+            for source in (None, *self.inputs.sources):
+                name = "scratch" if source is None else source.name
+                seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
+                for seed in seeds:
+                    trunk = f"{name}, seed {seed}"
+                    run = self._trunk(target, source, seed)
+                    found += [
+                        _entry(target, name, num_bytes, seed, trunk, run)
+                        for num_bytes in self._sizes(source)
+                        if num_bytes
+                    ]
+        return found
+
+    def _trunk(self, target: str, source: Source | None, seed: int) -> Job:
+        first = None if source is None else self.inputs.sources[0]
+        seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
+        tuned = (self.inputs.targets[0], first, seeds[0])
+        sizes = [num_bytes for num_bytes in self._sizes(source) if num_bytes]
+        return job(
+            train_sizes,
+            name=f"trunk-{'scratch' if source is None else source.control or source.lang}-{target}",
+            text=self.target_text(target),
+            lang=target,
+            size=self.inputs.size,
+            source=None if source is None else self._pretrained(source),
+            reset=None if source is None else source.reset,
+            sizes=sizes,
+            settings=self.settings,
+            tuned=None if tuned == (target, source, seed) else self._trunk(*tuned),
+            seed=seed,
+            costs=self._costs(sum(sizes[:-1]) * 0.2 + sizes[-1]),
+        )
+
+    def _sizes(self, source: Source | None) -> Sequence[int]:
+        return self.inputs.scratch_sizes if source is None else self.inputs.finetuned_sizes
 
     def source_text(self, source: Source) -> Job:
         into = source.injected_lang
@@ -309,8 +354,7 @@ class _Builder:
             return None
         first = None if source is None else self.inputs.sources[0]
         seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
-        sizes = self.inputs.scratch_sizes if source is None else self.inputs.finetuned_sizes
-        smallest = min(size for size in sizes if size)
+        smallest = min(size for size in self._sizes(source) if size)
         tuned_bytes = num_bytes if self.inputs.tuned_by == "size" else smallest
         tuned = (self.inputs.targets[0], first, tuned_bytes, seeds[0])
         return None if tuned == (target, source, num_bytes, seed) else self._run(*tuned)

@@ -7,6 +7,7 @@ of the target text, each to its best; the adapted model's loss is read off that 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class WeighSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        rising = all(a < b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
+        rising = all(a < b for a, b in pairwise(self.sizes))
         if len(self.sizes) < MIN_SIZES or not rising or self.sizes[0] < 1:
             raise InputError(
                 expected=f"at least {MIN_SIZES} rising sizes in bytes",

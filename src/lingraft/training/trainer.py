@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import PreTrainedModel
@@ -26,6 +26,7 @@ BETAS = (0.9, 0.95)
 MAX_GRADIENT_NORM = 1.0
 
 Evaluate = Callable[[PreTrainedModel], dict[str, Any]]
+Value = TypeVar("Value")
 
 
 class Trainer:
@@ -110,7 +111,7 @@ class Trainer:
         run.curve.append(CurvePoint(run.step, run.num_bytes, run.num_tokens, values))
         run.curve_seconds.append(run.seconds)
 
-    def evaluated(self, evaluate: Callable[[PreTrainedModel], float]) -> float:
+    def evaluated(self, evaluate: Callable[[PreTrainedModel], Value]) -> Value:
         """Measures the model as it is now, dropout off."""
         self._model.eval()
         return evaluate(self._model)
