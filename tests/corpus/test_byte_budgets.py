@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lingraft.corpus.byte_budgets import byte_prefixes, check_disjoint, check_text
-from lingraft.corpus.records import Document, Documents
+from lingraft.corpus.records import Document, Documents, data_hash
 from lingraft.corpus.splits import hold_out, random_split
 from lingraft.errors import InputError
 from lingraft.languages import Language
-from lingraft.measurement.score import data_hash
 
 DUTCH = Language.parse("nl")
 characters = st.characters(exclude_categories=["Cs"])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lingraft.corpus.records import data_hash
 from lingraft.errors import InputError
 from lingraft.measurement import Score, bootstrap_interval
-from lingraft.measurement.score import data_hash
 
 sums = st.floats(0, 1e6).filter(lambda value: value == 0 or value > 1e-6)
 items = st.lists(st.tuples(sums, sums), max_size=5).map(tuple)

@@ -3,7 +3,6 @@
 Budgets are counted in UTF-8 bytes of the texts themselves; nothing is counted between documents.
 """
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
-from lingraft.corpus.records import Documents
+from lingraft.corpus.records import Documents, data_hash
 from lingraft.corpus.splits import matching_key, take_bytes
 from lingraft.corpus.streams import read_chunks
 from lingraft.errors import InputError
@@ -201,17 +200,8 @@ def _prefix(ordered: Documents, size: int) -> BytePrefix:
         asked_bytes=size,
         num_bytes=taken.num_bytes,
         num_characters=sum(len(document.text) for document in taken),
-        data_hash=_data_hash(taken),
+        data_hash=data_hash([document.text for document in taken]),
     )
-
-
-def _data_hash(documents: Documents) -> str:
-    digest = hashlib.sha256()
-    for document in documents:
-        data = document.text.encode("utf-8")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.hexdigest()[:12]
 
 
 def _not_utf8(raw: bytes, start: int, where: str) -> InputError:

@@ -1,6 +1,7 @@
 """The two kinds of record that text comes in, and what a reader says about the rest."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lingraft.languages import Language
@@ -66,3 +67,13 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.records)
+
+
+def data_hash(texts: Sequence[str]) -> str:
+    """Returns 12 hexadecimal digits that name a list of texts, order and boundaries included."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8")
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()[:12]

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from lingraft.corpus.records import Document
+from lingraft.corpus.records import Document, data_hash
 from lingraft.measurement.protocols import Scored, Scorer
-from lingraft.measurement.score import Score, bootstrap_interval, data_hash
+from lingraft.measurement.score import Score, bootstrap_interval
 
 VERSION = 1
 

@@ -1,6 +1,5 @@
 """A number with everything that it takes to trust it: sums first, one division last."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,13 +153,3 @@ def bootstrap_interval(
         scale * resampled[:, 0] / resampled[:, 1], [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]
     )
     return float(edges[0]), float(edges[1])
-
-
-def data_hash(texts: Sequence[str]) -> str:
-    """Returns 12 hexadecimal digits that name a list of texts, order and boundaries included."""
-    digest = hashlib.sha256()
-    for text in texts:
-        data = text.encode("utf-8")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.hexdigest()[:12]

@@ -16,11 +16,12 @@ from typing import Any, Literal, TypeAlias
 
 import regex
 
+from lingraft.corpus.records import data_hash
 from lingraft.corpus.task_records import ANSWER_MARK, BIO, Example, TaskData, words_of
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.measurement.protocols import Generator, Scored, Scorer
-from lingraft.measurement.score import Score, bootstrap_interval, data_hash
+from lingraft.measurement.score import Score, bootstrap_interval
 from lingraft.tokenizer.tokenizer import Tokenizer
 
 VERSION = 1

@@ -16,11 +16,11 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
+from lingraft.corpus.records import data_hash
 from lingraft.corpus.task_records import Example, TaskData
 from lingraft.errors import InputError, ModelError, StoreError
 from lingraft.languages import Language
 from lingraft.measurement.requests import tokenize_requests
-from lingraft.measurement.score import data_hash
 from lingraft.measurement.tasks import (
     Predictions,
     choose_labels,

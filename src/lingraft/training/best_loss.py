@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import PreTrainedModel
 
-from lingraft.corpus.records import Document
+from lingraft.corpus.records import Document, data_hash
 from lingraft.errors import InputError, StoreError
-from lingraft.measurement.score import data_hash
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps

@@ -17,9 +17,8 @@ import torch
 from accelerate import Accelerator
 from transformers import PreTrainedModel
 
-from lingraft.corpus.records import Document
+from lingraft.corpus.records import Document, data_hash
 from lingraft.errors import InputError, ModelError, StoreError
-from lingraft.measurement.score import data_hash
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps
