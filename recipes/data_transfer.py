@@ -17,9 +17,11 @@ With your own text: --set texts=FOLDER, which holds LANG.train.txt, LANG.valid.t
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from lingraft.corpus import samples
+from lingraft.corpus import read_pairs, samples
+from lingraft.corpus.similarity import byte_premium
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.pipelines.transfer_runs import RunSettings
@@ -86,6 +88,7 @@ def plan(
     finetuned_seeds: int = 1,
     source_bytes: int | None = None,
     rule: str = "log-log",
+    equal: str = "bytes",
     one_pass: bool = False,
     hours: float | None = None,
     workers: int = 1,
@@ -104,6 +107,8 @@ def plan(
         finetuned_seeds: Runs from each pretrained model for each target and size.
         source_bytes: Text of a pretraining.
         rule: How the from-scratch curve is read: log-log, power or linear.
+        equal: Whether sizes of target text for pretrained models are equal in `bytes`, or in
+            `content`: multiplied by the target's byte premium.
         one_pass: Read text once, so that all sizes of a seed share a trunk; where text is plenty.
         hours: Refuse a study that takes longer, by three steps timed on this machine.
         workers: Processes of one thread that will run it, for `hours`.
@@ -147,6 +152,7 @@ def plan(
         tuned_by="size" if scale == "paper" else "smallest",
         rule=rule,
         one_pass=one_pass,
+        content_factors=_premiums(languages, equal, bundled if texts is None else None, seed),
         scale=scale,
         seed=seed,
     )
@@ -154,6 +160,27 @@ def plan(
     if hours is not None:
         check_time(made, sizes, SETTINGS[scale], hours=hours, workers=workers)
     return made
+
+
+def _premiums(
+    languages: Sequence[Language], equal: str, pairs: Path | None, seed: int
+) -> dict[str, float]:
+    """Byte premiums of the targets, where sizes are to be equal in content."""
+    if equal == "bytes":
+        return {}
+    if equal != "content" or pairs is None:
+        raise InputError(
+            expected="bytes, or content with the bundled, translated text",
+            got=f"{equal} with {'own' if pairs is None else 'bundled'} text",
+            where="equal",
+        )
+    found = {}
+    for lang in languages:
+        if lang != samples.ENGLISH:
+            parallel = read_pairs(pairs, source_lang=samples.ENGLISH, target_lang=lang)
+            value = byte_premium(parallel, text=pairs.name, seed=seed).value
+            found[str(lang)] = 1.0 if value is None else value
+    return found
 
 
 def _files(code: str, texts: str | None) -> TextFiles:

@@ -382,6 +382,41 @@ def test_sizes_of_one_pass_share_a_trunk(files: dict[str, Path], tmp_path: Path)
     assert record["cost"]["processed_bytes"] > largest
 
 
+def test_sizes_of_equal_content_differ_in_bytes(files: dict[str, Path]) -> None:
+    plan = transfer_plan(make_inputs(files, content_factors={GREEK: 2.0}), SETTINGS)
+    sizes = {
+        target: {
+            job.arguments["num_bytes"]
+            for job in plan.order
+            if job.name == f"run-{ENGLISH}-{target}"
+        }
+        for target in (DUTCH, GREEK)
+    }
+    assert sizes == {DUTCH: {0, 200}, GREEK: {0, 400}}
+
+
+def test_the_recipe_weighs_content_by_the_bundled_translations(tmp_path: Path) -> None:
+    plans = {
+        equal: plan_recipe(RECIPE, "laptop", {"targets": "nl,el", "equal": equal})
+        for equal in ("bytes", "content")
+    }
+    sizes = {
+        equal: sorted(
+            {
+                j.arguments["num_bytes"]
+                for j in plan.order
+                if j.name.endswith("-ell_Grek") and j.name.startswith("run-eng")
+            }
+        )
+        for equal, plan in plans.items()
+    }
+    assert sizes["bytes"] == [0, 30_000, 100_000, 300_000]
+    assert 60_000 < sizes["content"][1] < 70_000
+    with pytest.raises(InputError, match="equal: expected bytes, or content") as caught:
+        plan_recipe(RECIPE, "laptop", {"equal": "words"})
+    assert caught.value.got == "words with bundled text"
+
+
 def test_several_sizes_of_the_model_make_a_law(files: dict[str, Path]) -> None:
     plan = transfer_plan(make_inputs(files), SETTINGS, sizes=["1m", "4m"])
     assert set(plan.targets) == {"report-1m", "report-4m", "law"}

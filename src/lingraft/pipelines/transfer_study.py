@@ -1,7 +1,7 @@
 """The study of data transfer: which jobs it takes to weigh sources for targets, in bytes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -110,6 +110,8 @@ class TransferInputs:
         finetuned_seeds: Seeds of the runs from pretrained weights.
         one_pass: Whether text is read once, so that all sizes of a seed share a trunk, instead of
             each being trained to its best.
+        content_factors: Bytes of each target that say as much as a byte of the reference
+            language: its `finetuned_sizes` are multiplied by them. None for equal bytes.
         tuned_by: ``"size"`` chooses a learning rate for each size and kind of weights;
             ``"smallest"`` takes the smallest size's for all.
         rule: How curves are read, see `data_transfer`.
@@ -137,6 +139,7 @@ class TransferInputs:
     scale: str
     seed: int
     one_pass: bool = False
+    content_factors: Mapping[str, float] = field(default_factory=dict)
 
 
 def transfer_plan(
@@ -209,7 +212,7 @@ class _Builder:
                     run = self._run(target, None, num_bytes, seed)
                     found.append(_entry(target, "scratch", num_bytes, seed, "", run))
             for source in self.inputs.sources:
-                for num_bytes in self.inputs.finetuned_sizes:
+                for num_bytes in self._sizes(source, target):
                     # Before any target text there is nothing that a seed could change.
                     seeds = self.inputs.finetuned_seeds if num_bytes else [self.inputs.seed]
                     for seed in seeds:
@@ -231,7 +234,7 @@ class _Builder:
                     run = self._trunk(target, source, seed)
                     found += [
                         _entry(target, name, num_bytes, seed, trunk, run)
-                        for num_bytes in self._sizes(source)
+                        for num_bytes in self._sizes(source, target)
                         if num_bytes
                     ]
         return found
@@ -240,7 +243,7 @@ class _Builder:
         first = None if source is None else self.inputs.sources[0]
         seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
         tuned = (self.inputs.targets[0], first, seeds[0])
-        sizes = [num_bytes for num_bytes in self._sizes(source) if num_bytes]
+        sizes = [num_bytes for num_bytes in self._sizes(source, target) if num_bytes]
         return job(
             train_sizes,
             name=f"trunk-{'scratch' if source is None else source.control or source.lang}-{target}",
@@ -256,8 +259,11 @@ class _Builder:
             costs=self._costs(sum(sizes[:-1]) * 0.2 + sizes[-1]),
         )
 
-    def _sizes(self, source: Source | None) -> Sequence[int]:
-        return self.inputs.scratch_sizes if source is None else self.inputs.finetuned_sizes
+    def _sizes(self, source: Source | None, target: str) -> Sequence[int]:
+        if source is None:
+            return self.inputs.scratch_sizes
+        factor = self.inputs.content_factors.get(target, 1.0)
+        return [round(size * factor) for size in self.inputs.finetuned_sizes]
 
     def source_text(self, source: Source) -> Job:
         into = source.injected_lang
@@ -354,9 +360,13 @@ class _Builder:
             return None
         first = None if source is None else self.inputs.sources[0]
         seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
-        smallest = min(size for size in self._sizes(source) if size)
-        tuned_bytes = num_bytes if self.inputs.tuned_by == "size" else smallest
-        tuned = (self.inputs.targets[0], first, tuned_bytes, seeds[0])
+        # Sizes of equal content differ in bytes: the first target's size of the same place.
+        mine, first_target = self._sizes(source, target), self.inputs.targets[0]
+        theirs = self._sizes(source, first_target)
+        place = mine.index(num_bytes)
+        if self.inputs.tuned_by == "smallest":
+            place = next(at for at, size in enumerate(theirs) if size)
+        tuned = (first_target, first, theirs[place], seeds[0])
         return None if tuned == (target, source, num_bytes, seed) else self._run(*tuned)
 
     def _costs(self, most_bytes: float) -> dict[str, float]:
