@@ -12,12 +12,13 @@ with models that start from random weights. Sources: languages, a target itself 
 text; `code`, Python's library. The target `report` holds `losses.csv`, `record.json` and
 `report.html`. `--set size=1m,4m` also fits how transfer grows with the model. `--set hours=2`
 times the model on this machine and refuses what does not fit.
+With text from a hub, which needs the package `datasets`: --set hub=fineweb-2 or --set hub=mc4.
 With your own text: --set texts=FOLDER, which holds LANG.train.txt, LANG.valid.txt, LANG.test.txt
 (or .jsonl) for every language.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lingraft.corpus import read_pairs, samples
@@ -25,7 +26,13 @@ from lingraft.corpus.similarity import byte_premium
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.pipelines.transfer_runs import RunSettings
-from lingraft.pipelines.transfer_study import Source, TextFiles, TransferInputs, transfer_plan
+from lingraft.pipelines.transfer_study import (
+    HubText,
+    Source,
+    TextFiles,
+    TransferInputs,
+    transfer_plan,
+)
 from lingraft.pipelines.transfer_texts import CONTROLS
 from lingraft.pipelines.transfer_time import check_time
 from lingraft.study import Plan
@@ -75,6 +82,15 @@ SCRATCH_SEEDS = {"tiny": 2, "laptop": 2, "paper": 3}
 # Of the pages; the bundled Turkish text has 1 MB on the other side then.
 SOURCE_SHARE = 0.35
 ENGLISH = "eng_Latn"
+# A data set and its subset of a language; FineWeb-2 leaves English to FineWeb.
+HUBS: dict[str, Callable[[Language], tuple[str, str | None]]] = {
+    "fineweb-2": lambda lang: (
+        ("HuggingFaceFW/fineweb", "sample-10BT")
+        if str(lang) == ENGLISH
+        else ("HuggingFaceFW/fineweb-2", str(lang))
+    ),
+    "mc4": lambda lang: ("allenai/c4", lang.iso639_1),
+}
 
 
 def plan(
@@ -84,6 +100,7 @@ def plan(
     targets: str | None = None,
     size: str | None = None,
     texts: str | None = None,
+    hub: str | None = None,
     scratch_seeds: int | None = None,
     finetuned_seeds: int = 1,
     source_bytes: int | None = None,
@@ -102,6 +119,7 @@ def plan(
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
         size: Of the byte model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
+        hub: One of `HUBS`, streamed, instead of a folder.
         texts: Folder of text; the bundled software help by default.
         scratch_seeds: Runs from random weights for each target and size.
         finetuned_seeds: Runs from each pretrained model for each target and size.
@@ -123,18 +141,25 @@ def plan(
     codes += [source.injected_lang for source in parsed if source.injected_lang]
     scratch_sizes, finetuned_sizes = SIZES[scale]
     sizes = (size or MODELS[scale]).split(",")
-    if texts is None and scale == "paper":
+    if hub is not None and hub not in HUBS:
+        raise InputError(expected=f"one of {', '.join(HUBS)}", got=repr(hub), where="hub")
+    if texts is None and hub is None and scale == "paper":
         raise InputError(
             expected="a folder of text for gigabytes of training",
             got="none",
             where="texts",
-            hint="--set texts=FOLDER with LANG.train.jsonl, LANG.valid.jsonl, LANG.test.jsonl",
+            hint="--set hub=fineweb-2, or --set texts=FOLDER with LANG.train.jsonl and so on",
         )
     bundled = samples.path("libreoffice-help.valid.jsonl.xz")
     inputs = TransferInputs(
         sources=parsed,
         targets=[str(lang) for lang in languages],
-        texts={code: _files(code, texts) for code in dict.fromkeys(codes)},
+        texts={
+            code: HubText(*HUBS[hub](Language.parse(code)), _most_bytes(scale))
+            if hub
+            else _files(code, texts)
+            for code in dict.fromkeys(codes)
+        },
         pairs={
             str(lang): bundled for lang in languages if texts is None and lang != samples.ENGLISH
         },
@@ -160,6 +185,11 @@ def plan(
     if hours is not None:
         check_time(made, sizes, SETTINGS[scale], hours=hours, workers=workers)
     return made
+
+
+def _most_bytes(scale: str) -> int:
+    """Text to fetch of a language: what sources and targets need together, and some to spare."""
+    return round(1.2 * (SIZES[scale][0][-1] + SOURCE_BYTES[scale]))
 
 
 def _premiums(

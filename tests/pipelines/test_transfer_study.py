@@ -1,8 +1,10 @@
 """A whole study of data transfer, smaller than the recipe's `tiny`, and what its plan promises."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,13 @@ from lingraft.files import read_json
 from lingraft.languages import Language
 from lingraft.measurement import data_transfer, read_losses
 from lingraft.pipelines.transfer_runs import RunSettings
-from lingraft.pipelines.transfer_study import Source, TextFiles, TransferInputs, transfer_plan
+from lingraft.pipelines.transfer_study import (
+    HubText,
+    Source,
+    TextFiles,
+    TransferInputs,
+    transfer_plan,
+)
 from lingraft.pipelines.transfer_time import check_time
 from lingraft.runtime import Runtime
 from lingraft.study import Artifact, Job, NullProgress, Plan, Store, load_recipe, plan_recipe, run
@@ -415,6 +423,43 @@ def test_the_recipe_weighs_content_by_the_bundled_translations(tmp_path: Path) -
     with pytest.raises(InputError, match="equal: expected bytes, or content") as caught:
         plan_recipe(RECIPE, "laptop", {"equal": "words"})
     assert caught.value.got == "words with bundled text"
+
+
+def test_a_hub_s_text_is_fetched_once_a_language(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_dataset(name: str, config: str, *, split: str, streaming: bool) -> Any:
+        rows = (
+            f"{config} row {'abcdefghij'[n % 10] * (n // 10 + 1)} of the web.\n" for n in range(400)
+        )
+        return ({"text": row, "id": str(n)} for n, row in enumerate(rows))
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    texts = {code: HubText("some/web", code, 4_000) for code in (str(ENGLISH), DUTCH)}
+    sources = [Source.parse("en", first=ENGLISH)]
+    inputs = make_inputs(files, texts=texts, sources=sources, targets=[DUTCH], pairs={})
+    plan = transfer_plan(inputs, SETTINGS)
+    assert sorted(j.name for j in plan.order if j.name.startswith("hub-")) == [
+        "hub-eng_Latn",
+        "hub-nld_Latn",
+    ]
+    target = next(job for job in plan.order if job.name == "text-target-nld_Latn")
+    made = run(Plan([target]), store=Store(tmp_path / "store"))["text-target-nld_Latn"]
+    rows = (made.path / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    assert all("nld_Latn row" in row for row in rows)
+    assert 1_000 < made.result["train_bytes"] < 4_000
+
+
+def test_the_recipe_names_the_hubs(texts: Path) -> None:
+    plan = plan_recipe(RECIPE, "paper", {"hub": "mc4", "targets": "ar", "sources": "en"})
+    fetched = {j.name: j.arguments for j in plan.order if j.name.startswith("hub-")}
+    assert fetched[f"hub-{Language.parse('ar')}"]["config"] == "ar"
+    plan = plan_recipe(RECIPE, "paper", {"hub": "fineweb-2", "targets": "nl", "sources": "en"})
+    fetched = {j.name: j.arguments for j in plan.order if j.name.startswith("hub-")}
+    assert fetched["hub-eng_Latn"]["dataset"] == "HuggingFaceFW/fineweb"
+    assert fetched["hub-nld_Latn"]["config"] == "nld_Latn"
+    with pytest.raises(InputError, match="hub: expected one of fineweb-2, mc4, got 'pile'"):
+        plan_recipe(RECIPE, "paper", {"hub": "pile"})
 
 
 def test_several_sizes_of_the_model_make_a_law(files: dict[str, Path]) -> None:

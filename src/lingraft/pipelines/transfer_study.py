@@ -12,7 +12,7 @@ from lingraft.model.byte_lm import byte_config, num_flops_per_token
 from lingraft.pipelines.transfer_law import transfer_law
 from lingraft.pipelines.transfer_record import transfer_record
 from lingraft.pipelines.transfer_runs import RunSettings, pretrain, train_sizes, train_target
-from lingraft.pipelines.transfer_texts import CONTROLS, Control, Part, study_text
+from lingraft.pipelines.transfer_texts import CONTROLS, Control, Part, hub_text, study_text
 from lingraft.study import File, Job, Plan, job
 
 
@@ -29,6 +29,21 @@ class TextFiles:
     train: Sequence[Path]
     valid: Path
     test: Path
+
+
+@dataclass(frozen=True)
+class HubText:
+    """One language's text on a hub.
+
+    Attributes:
+        name: Of the data set.
+        config: Its subset.
+        num_bytes: Training text to fetch.
+    """
+
+    name: str
+    config: str | None
+    num_bytes: int
 
 
 @dataclass(frozen=True)
@@ -121,7 +136,7 @@ class TransferInputs:
 
     sources: Sequence[Source]
     targets: Sequence[str]
-    texts: Mapping[str, TextFiles]
+    texts: Mapping[str, TextFiles | HubText]
     pairs: Mapping[str, Path]
     reference_lang: str
     size: str
@@ -271,7 +286,7 @@ class _Builder:
             source.lang,
             "source",
             control=source.control,
-            injected=[] if into is None else self._files(into).train,
+            injected=[] if into is None else self._files(into)[0],
             injected_lang=into,
             injected_share=source.injected_share,
         )
@@ -285,29 +300,30 @@ class _Builder:
         part: Part,
         *,
         control: Control | None = None,
-        injected: Sequence[Path] = (),
+        injected: Sequence[File | Job] = (),
         injected_lang: str | None = None,
         injected_share: float = 0.0,
     ) -> Job:
-        files = self._files(code)
+        train, valid, test = self._files(code)
         return job(
             study_text,
             name=f"text-{part}-{control or code}",
-            text=[self._file(path) for path in files.train],
-            valid=self._file(files.valid),
-            test=self._file(files.test),
+            text=train,
+            valid=valid,
+            test=test,
             lang=code,
             part=part,
             source_share=self.inputs.source_share,
             held_out_bytes=self.inputs.held_out_bytes,
             control=control,
-            injected=[self._file(path) for path in injected],
+            injected=list(injected),
             injected_lang=injected_lang,
             injected_share=injected_share,
             seed=self.inputs.seed,
         )
 
-    def _files(self, code: str) -> TextFiles:
+    def _files(self, code: str) -> tuple[list[File | Job], File | Job, File | Job]:
+        """Train, valid and test text of a language."""
         found = self.inputs.texts.get(code)
         if found is None:
             raise InputError(
@@ -315,7 +331,19 @@ class _Builder:
                 got=code,
                 where="languages with text",
             )
-        return found
+        if isinstance(found, HubText):
+            fetched = job(
+                hub_text,
+                name=f"hub-{code}",
+                dataset=found.name,
+                config=found.config,
+                lang=code,
+                num_bytes=found.num_bytes,
+                held_out_bytes=self.inputs.held_out_bytes,
+            )
+            return [fetched], fetched, fetched
+        train: list[File | Job] = [self._file(path) for path in found.train]
+        return train, self._file(found.valid), self._file(found.test)
 
     def _pretrained(self, source: Source) -> Job:
         return job(

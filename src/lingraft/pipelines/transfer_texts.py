@@ -20,6 +20,7 @@ from lingraft.corpus import (
     read_documents,
 )
 from lingraft.corpus.contamination import inject
+from lingraft.corpus.hub import stream_documents
 from lingraft.corpus.scripts import letter_script
 from lingraft.corpus.splits import take_bytes
 from lingraft.errors import InputError
@@ -36,6 +37,52 @@ CONTROLS: tuple[Control, ...] = ("shuffled", "words", "enciphered", "code")
 _CIPHERED_BELOW = 0x1100
 # One of so many modules of the library is held out as valid text, and one as test text.
 _MODULES_PER_PART = 20
+
+
+def hub_text(
+    *,
+    dataset: str,
+    config: str | None,
+    lang: str,
+    num_bytes: int,
+    held_out_bytes: int,
+    out: Path,
+) -> dict[str, Any]:
+    """Fetches the first bytes of a hub's data set: valid text, test text, then training text.
+
+    Args:
+        dataset: Its name on the hub.
+        config: Its subset for the language.
+        lang: Code of the language.
+        num_bytes: Training text.
+        held_out_bytes: Valid text, and test text.
+        out: Folder for ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl``.
+
+    Returns:
+        Bytes of each.
+
+    Raises:
+        InputError: The data set is out of reach or has less text.
+    """
+    language = Language.parse(lang)
+    stream = stream_documents(dataset, config=config)
+    facts: dict[str, Any] = {"dataset": dataset, "config": config}
+    for part, size in (("valid", held_out_bytes), ("test", held_out_bytes), ("train", num_bytes)):
+        rows, total = [], 0
+        while total < size:
+            document = next(stream, None)
+            if document is None:
+                raise InputError(
+                    expected=f"{size} bytes of {part} text",
+                    got=f"{total} bytes before its end",
+                    where=f"{dataset}, {config or 'no subset'}",
+                )
+            rows.append(document)
+            total += len(document.text.encode("utf-8"))
+        write_documents(out / f"{part}.jsonl", Documents(tuple(rows), language))
+        facts[f"{part}_bytes"] = total
+    write_json(out / "facts.json", facts)
+    return facts
 
 
 def study_text(
@@ -82,7 +129,8 @@ def study_text(
     if control == "code":
         documents, *found = _library_code(language, seed)
     else:
-        documents, *found = (read_documents(path, lang=language) for path in (text, valid, test))
+        paths = (_within(text, "train"), _within([valid], "valid"), _within([test], "test"))
+        documents, *found = (read_documents(path, lang=language) for path in paths)
     held = {
         name: _drawn(rows, held_out_bytes, seed)
         for name, rows in zip(("valid", "test"), found, strict=True)
@@ -94,7 +142,7 @@ def study_text(
         train = change(train, seed)
         held = {name: change(rows, seed) for name, rows in held.items()}
     if injected:
-        other = read_documents(injected, lang=Language.parse(injected_lang or ""))
+        other = read_documents(_within(injected, "train"), lang=Language.parse(injected_lang or ""))
         mixed = inject(
             train, _of_part(other, part, source_share, seed), share=injected_share, seed=seed
         )
@@ -121,6 +169,11 @@ def read_part(folder: Path, name: str, lang: Language) -> Documents:
 def training_prefix(folder: Path, lang: Language, num_bytes: int, seed: int) -> Documents:
     """Returns the first bytes of a text in the seed's order: sizes lie inside each other."""
     return byte_prefixes(read_part(folder, "train", lang), [num_bytes], seed=seed)[0].documents
+
+
+def _within(paths: Sequence[Path], part: str) -> list[Path]:
+    """Files, or that part of folders that `hub_text` made."""
+    return [path / f"{part}.jsonl" if path.is_dir() else path for path in paths]
 
 
 def _of_part(documents: Documents, part: Part, source_share: float, seed: int) -> Documents:

@@ -7,7 +7,7 @@ steps there. Here the rule is the same for every size and for random and pretrai
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,7 +237,7 @@ class _Climb:
         if last is None or last.state["step"] < best.state["step"]:
             last = best
         self.points = [Evaluation(*point) for point in last.state["settings"]["points"]]
-        self.best = _copy(best)
+        self.best = best.clone()
         trainer.resume(last)
 
     @property
@@ -263,7 +263,7 @@ class _Climb:
         )
         self.points.append(point)
         if gained:
-            self.best = _copy(self._trainer.checkpoint({}))
+            self.best = self._trainer.checkpoint({}).clone()
             self._store.write("best", self._trainer, self.points)
         self._store.write("last", self._trainer, self.points)
 
@@ -275,12 +275,6 @@ class _Climb:
     def is_over(self, settings: BestLossSettings, max_bytes: float) -> bool:
         """Whether the plateau has ended."""
         return self.num_misses >= settings.patience or self._trainer.run.num_bytes >= max_bytes
-
-
-def _copy(state: Checkpoint) -> Checkpoint:
-    """The trainer's tensors go on changing, those that it resumes from among them."""
-    kept = {name: tensor.clone() for name, tensor in state.tensors.items()}
-    return replace(state, tensors=kept)
 
 
 def _stream(

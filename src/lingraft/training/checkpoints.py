@@ -31,6 +31,11 @@ class Checkpoint:
     tensors: dict[str, torch.Tensor]
     state: dict[str, Any]
 
+    def clone(self) -> "Checkpoint":
+        """Returns a copy that further training leaves as it is."""
+        tensors = {name: tensor.clone() for name, tensor in self.tensors.items()}
+        return Checkpoint(tensors, self.state)
+
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint and drops all but the last two, and any that a later step has left.

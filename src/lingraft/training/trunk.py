@@ -6,7 +6,7 @@ are a size's own: the cost is the largest size and a share of the others, not th
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,6 @@ from lingraft.errors import InputError
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps
-from lingraft.training.checkpoints import Checkpoint
 from lingraft.training.loop import training_device
 from lingraft.training.runs import Advance
 from lingraft.training.trainer import Trainer
@@ -142,7 +141,7 @@ def train_trunk(
         edge = (1.0 - settings.decay_share) * size
         for texts in _up_to(plan, trainer, edge):
             step(texts, 1.0)
-        kept = _kept(trainer)
+        kept = trainer.checkpoint({}).clone()
         for texts in _up_to(plan, trainer, size):
             middle = trainer.run.num_bytes + packing.batch_bytes / 2
             step(texts, max((size - middle) / (settings.decay_share * size), 0.0))
@@ -164,12 +163,6 @@ def _up_to(
         if ends > num_bytes:
             return
         yield texts
-
-
-def _kept(trainer: Trainer) -> Checkpoint:
-    state = trainer.checkpoint({})
-    # The trainer's tensors go on changing.
-    return replace(state, tensors={name: x.clone() for name, x in state.tensors.items()})
 
 
 def _check(sizes: Sequence[int], documents: Sequence[Document], packing: Packing) -> None:
