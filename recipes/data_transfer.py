@@ -37,6 +37,7 @@ from lingraft.pipelines.transfer_texts import CONTROLS
 from lingraft.pipelines.transfer_time import check_time
 from lingraft.study import Plan
 from lingraft.training.best_loss import BestLossSettings
+from lingraft.units import parse_bytes
 
 SCALES = ("tiny", "laptop", "paper")
 SIZES = {
@@ -101,6 +102,8 @@ def plan(
     size: str | None = None,
     texts: str | None = None,
     hub: str | None = None,
+    scratch_sizes: str | None = None,
+    finetuned_sizes: str | None = None,
     scratch_seeds: int | None = None,
     finetuned_seeds: int = 1,
     source_bytes: int | None = None,
@@ -121,6 +124,8 @@ def plan(
         size: Of the byte model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
         hub: One of `HUBS`, streamed, instead of a folder.
         texts: Folder of text; the bundled software help by default.
+        scratch_sizes: Bytes that random weights are trained on: 30kB,100kB,300kB.
+        finetuned_sizes: Bytes that pretrained weights are trained on: 0,30kB,100kB.
         scratch_seeds: Runs from random weights for each target and size.
         finetuned_seeds: Runs from each pretrained model for each target and size.
         source_bytes: Text of a pretraining.
@@ -139,7 +144,11 @@ def plan(
     parsed = [Source.parse(name, first=first) for name in names]
     codes = [source.lang for source in parsed] + [str(lang) for lang in languages]
     codes += [source.injected_lang for source in parsed if source.injected_lang]
-    scratch_sizes, finetuned_sizes = SIZES[scale]
+    wanted, finetuned = SIZES[scale]
+    if scratch_sizes:
+        wanted = tuple(map(parse_bytes, scratch_sizes.split(",")))
+    if finetuned_sizes:
+        finetuned = tuple(map(parse_bytes, finetuned_sizes.split(",")))
     sizes = (size or MODELS[scale]).split(",")
     if hub is not None and hub not in HUBS:
         raise InputError(expected=f"one of {', '.join(HUBS)}", got=repr(hub), where="hub")
@@ -165,8 +174,8 @@ def plan(
         },
         reference_lang=ENGLISH,
         size=sizes[0],
-        scratch_sizes=scratch_sizes,
-        finetuned_sizes=finetuned_sizes,
+        scratch_sizes=wanted,
+        finetuned_sizes=finetuned,
         source_bytes=source_bytes or SOURCE_BYTES[scale],
         source_epochs=SOURCE_EPOCHS[scale],
         source_share=SOURCE_SHARE,

@@ -274,15 +274,19 @@ def test_one_run_of_a_kind_chooses_the_rate_and_the_others_take_it(
             assert (result["processed_bytes"], result["learning_rate"]) == (0, 0.0)
 
 
-def test_all_sizes_may_take_the_smallest_ones_rate(files: dict[str, Path]) -> None:
+def test_random_weights_may_take_the_smallest_sizes_rate(files: dict[str, Path]) -> None:
     changes = {"tuned_by": "smallest", "finetuned_sizes": (0, 200, 400)}
     plan = transfer_plan(make_inputs(files, **changes), SETTINGS)
     trained = [x for x in runs_of(plan) if x.arguments["num_bytes"]]
-    free = {x.arguments["source"] is None: x for x in trained if x.arguments["tuned"] is None}
-    assert {x.arguments["num_bytes"] for x in free.values()} == {200}
-    assert len(free) == 2
+    free = {
+        (x.arguments["source"] is None, x.arguments["num_bytes"]): x
+        for x in trained
+        if x.arguments["tuned"] is None
+    }
+    assert set(free) == {(True, min(SIZES)), (False, 200), (False, 400)}
     for job in trained:
-        own = free[job.arguments["source"] is None]
+        is_random = job.arguments["source"] is None
+        own = free[is_random, min(SIZES) if is_random else job.arguments["num_bytes"]]
         assert job == own or job.arguments["tuned"] == own
 
 
@@ -533,6 +537,13 @@ def test_the_recipe_plans_at_every_scale(texts: Path, tmp_path: Path, scale: str
     num_scratch = sum(recipe.SCRATCH_SEEDS[scale] if size <= most else 1 for size in scratch)
     assert len(runs_of(plan)) == num_targets * (num_scratch + len(finetuned) * num_sources)
     assert {x.arguments["size"] for x in runs_of(plan)} == {recipe.MODELS[scale]}
+
+
+def test_the_recipe_takes_sizes() -> None:
+    chosen = {"scratch_sizes": "1kB,2kB,4kB", "finetuned_sizes": "0,1kB", "targets": "el"}
+    plan = plan_recipe(RECIPE, "tiny", chosen)
+    sizes = {(x.arguments["source"] is None, x.arguments["num_bytes"]) for x in runs_of(plan)}
+    assert sizes == {(True, 1_000), (True, 2_000), (True, 4_000), (False, 0), (False, 1_000)}
 
 
 def test_the_papers_scale_needs_text(texts: Path) -> None:

@@ -128,7 +128,9 @@ class TransferInputs:
         content_factors: Bytes of each target that say as much as a byte of the reference
             language: its `finetuned_sizes` are multiplied by them. None for equal bytes.
         tuned_by: ``"size"`` chooses a learning rate for each size and kind of weights;
-            ``"smallest"`` takes the smallest size's for all.
+            ``"smallest"`` saves the largest runs: random weights take the smallest size's at all
+            sizes. Pretrained ones always choose by size, for their best rate changes with it
+            (docs/log.md, "data transfer on a laptop").
         rule: How curves are read, see `data_transfer`.
         scale: Name of the scale.
         seed: Of texts, pretraining and intervals.
@@ -392,7 +394,7 @@ class _Builder:
         mine, first_target = self._sizes(source, target), self.inputs.targets[0]
         theirs = self._sizes(source, first_target)
         place = mine.index(num_bytes)
-        if self.inputs.tuned_by == "smallest":
+        if self.inputs.tuned_by == "smallest" and source is None:
             place = next(at for at, size in enumerate(theirs) if size)
         tuned = (first_target, first, theirs[place], seeds[0])
         return None if tuned == (target, source, num_bytes, seed) else self._run(*tuned)
