@@ -122,7 +122,7 @@ def plan(
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
         size: Of the byte model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
-        hub: One of `HUBS`, streamed, instead of a folder.
+        hub: One of `HUBS`, streamed, instead of a folder; `paper` takes fineweb-2 by default.
         texts: Folder of text; the bundled software help by default.
         scratch_sizes: Bytes that random weights are trained on: 30kB,100kB,300kB.
         finetuned_sizes: Bytes that pretrained weights are trained on: 0,30kB,100kB.
@@ -152,13 +152,9 @@ def plan(
     sizes = (size or MODELS[scale]).split(",")
     if hub is not None and hub not in HUBS:
         raise InputError(expected=f"one of {', '.join(HUBS)}", got=repr(hub), where="hub")
-    if texts is None and hub is None and scale == "paper":
-        raise InputError(
-            expected="a folder of text for gigabytes of training",
-            got="none",
-            where="texts",
-            hint="--set hub=fineweb-2, or --set texts=FOLDER with LANG.train.jsonl and so on",
-        )
+    if texts is None and scale == "paper":
+        hub = hub or "fineweb-2"
+    is_bundled = texts is None and hub is None
     bundled = samples.path("libreoffice-help.valid.jsonl.xz")
     inputs = TransferInputs(
         sources=parsed,
@@ -169,9 +165,7 @@ def plan(
             else _files(code, texts)
             for code in dict.fromkeys(codes)
         },
-        pairs={
-            str(lang): bundled for lang in languages if texts is None and lang != samples.ENGLISH
-        },
+        pairs={str(lang): bundled for lang in languages if is_bundled and lang != samples.ENGLISH},
         reference_lang=ENGLISH,
         size=sizes[0],
         scratch_sizes=wanted,
@@ -186,7 +180,7 @@ def plan(
         tuned_by="size" if scale == "paper" else "smallest",
         rule=rule,
         one_pass=one_pass,
-        content_factors=_premiums(languages, equal, bundled if texts is None else None, seed),
+        content_factors=_premiums(languages, equal, bundled if is_bundled else None, seed),
         scale=scale,
         seed=seed,
     )

@@ -82,3 +82,35 @@ def test_sizes_that_make_no_curve_are_refused(run: Run, model: Path, tmp_path: P
     )
     assert code == 2
     assert "expected at least 3 rising sizes in bytes, got 2000, 1000, 3000" in err
+
+
+def test_workers_are_processes_beside_this_one(run: Run, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        "import study_workers\n"
+        "from lingraft.study import Plan, job\n"
+        "SCALES = ('tiny',)\n"
+        "def plan(scale, *, texts='abc'):\n"
+        "    made = [job(study_workers.shout, name=x, text=x) for x in texts]\n"
+        "    return Plan({'all': job(study_workers.join, name='all', parts=made)})\n"
+    )
+    helper = tmp_path / "study_workers.py"
+    helper.write_text(
+        "from lingraft.files import write_text\n"
+        "VERSION = 1\n"
+        "def shout(*, text, out):\n"
+        "    write_text(out / 'text.txt', text.upper())\n"
+        "    return {}\n"
+        "def join(*, parts, out):\n"
+        "    return {'text': ''.join((x / 'text.txt').read_text() for x in parts)}\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        patch.syspath_prepend(str(tmp_path))
+        options = ("--scale", "tiny", "--store", tmp_path / "runs", "--set", "texts=xyz")
+        code, out, err = run("run", recipe, *options, "--workers", 3)
+        assert code == 0, err
+        assert json.loads(out)["result"] == {"text": "XYZ"}
+        code, _, err = run("run", recipe, *options, "--workers", 0)
+    assert code == 2
+    assert "workers: expected at least 1 worker, got 0" in err

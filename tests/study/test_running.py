@@ -130,8 +130,8 @@ def test_record_run_outside_of_a_job_does_nothing(store):
 @pytest.mark.parametrize(
     ("settings", "expected", "got"),
     [
-        ({"on": "ray"}, "one of the executors local", "'ray'"),
-        ({"workers": 0}, "at least 1 worker", "0"),
+        ({"on": "ray"}, "one of the executors local, shared", "'ray'"),
+        ({"workers": 2}, "1 worker on 'local', which is this process", "2"),
     ],
 )
 def test_unknown_executors_and_workers_are_refused(store, settings, expected, got):
@@ -139,7 +139,7 @@ def test_unknown_executors_and_workers_are_refused(store, settings, expected, go
         run(wanted(), store=store, **settings)
     assert (caught.value.expected, caught.value.got) == (expected, got)
     assert caught.value.where == next(iter(settings))
-    assert list(EXECUTORS) == ["local"]
+    assert list(EXECUTORS) == ["local", "shared"]
 
 
 def test_an_interrupted_job_goes_on_where_it_was(store, calls):

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from lingraft.errors import InputError
 from lingraft.files import write_text
-from lingraft.study import NullProgress, Plan, Store, job, run
+from lingraft.study import Plan, Store, job, run
 
 VERSION = 1
 
@@ -26,18 +25,8 @@ def lines(log):
     return Path(log).read_text().splitlines() if Path(log).exists() else []
 
 
-class Lines(NullProgress):
-    """Progress that writes its notes into a file."""
-
-    def __init__(self, log):
-        self.log = log
-
-    def note(self, text):
-        note(self.log, text)
-
-
 def letter(*, text: str, log: str, after: list[Path], how: str, out: Path) -> dict:
-    """May wait for the call of another, fail, end its process the first time, or never end."""
+    """May wait for the call of another, fail, or end its process the first time."""
     note(log, f"{text} {os.getpid()}")
     if how.startswith("meet "):
         for _ in range(600):
@@ -50,8 +39,6 @@ def letter(*, text: str, log: str, after: list[Path], how: str, out: Path) -> di
         raise ZeroDivisionError(f"{text} cannot be built")
     if how == "die" and len(calls_of(text, log)) == 1:
         os._exit(9)
-    while how == "linger":
-        time.sleep(0.05)
     write_text(out / "text.txt", text + "".join((x / "text.txt").read_text() for x in after))
     return {"text": text}
 
@@ -74,66 +61,57 @@ def make(log):
     return made
 
 
-@pytest.fixture
-def diamond(make):
+def diamond_of(log):
     """One root, four jobs that need it, two of which meet, and one that needs those."""
-    root = make("a")
-    leaves = [make("b", root, how="meet c"), make("c", root, how="meet b")]
-    leaves += [make("d", root), make("e", root)]
-    return Plan({"top": make("f", *leaves)})
+
+    def made(text, *after, how=""):
+        return job(letter, name=text, text=text, log=str(log), after=list(after), how=how)
+
+    root = made("a")
+    leaves = [made("b", root, how="meet c"), made("c", root, how="meet b")]
+    leaves += [made("d", root), made("e", root)]
+    return Plan({"top": made("f", *leaves)})
 
 
-def test_workers_build_each_job_once_and_what_one_would(store, tmp_path, diamond, log):
-    made = run(diamond, store=store, workers=2)["top"]
+@pytest.fixture
+def diamond(log):
+    return diamond_of(log)
+
+
+def beside(root, log):
+    """What another process does: the same plan on the same store."""
+    run(diamond_of(log), store=Store(root), on="shared")
+
+
+def test_processes_build_each_job_once_and_what_one_would(store, tmp_path, diamond, log):
+    other = multiprocessing.get_context("spawn").Process(target=beside, args=(store.root, log))
+    other.start()
+    made = run(diamond, store=store, on="shared")["top"]
+    other.join(60)
+    assert other.exitcode == 0
     assert sorted(line.split()[0] for line in lines(log)) == list("abcdef")
-    assert calls_of("b", log) != calls_of("c", log)
-    assert str(os.getpid()) not in {line.split()[1] for line in lines(log)}
-    alone = run(diamond, store=Store(tmp_path / "alone"))["top"]
+    assert calls_of("b", log) != calls_of("c", log)  # they wait for each other
+    alone = run(diamond, store=Store(tmp_path / "alone"), on="shared")["top"]
     assert (made.path / "text.txt").read_text() == "fbacadaea"
     assert made.manifest == alone.manifest
-    assert run(diamond, store=store, workers=2) == {"top": made}
-    assert len(lines(log)) == 12  # the second store's six, nothing for the third run
+    assert run(diamond, store=store, on="shared") == {"top": made}
 
 
-def test_a_failure_is_raised_once_and_what_does_not_need_it_is_built(store, make, log, capfd):
+def test_a_failure_is_raised_in_the_end_and_what_does_not_need_it_is_built(store, make, log):
     bad = make("bad", how="fail")
     above = make("above", bad)
     others = [make(text) for text in "xyz"]
     plan = Plan({"top": make("top", above)} | {f"other-{n}": x for n, x in enumerate(others)})
     with pytest.raises(ZeroDivisionError, match="bad cannot be built") as caught:
-        run(plan, store=store, workers=2)
+        run(plan, store=store, on="shared")
     assert caught.value.__notes__ == [f"while building {bad.folder}"]
-    tries = calls_of("bad", log)
-    assert len(tries) == 2  # by one worker, and by this process to tell it
-    assert tries[1] == str(os.getpid())
+    assert len(calls_of("bad", log)) == 2
     assert all(store.find(x) is not None for x in others)
     assert store.find(above) is None
     assert calls_of("above", log) == calls_of("top", log) == []
-    assert capfd.readouterr() == ("", "")
 
 
-def test_what_was_done_before_is_told_once_and_what_workers_make_is_told_as_built(
-    store, diamond, tmp_path
-):
-    root = diamond.order[0]
-    run(Plan([root]), store=store)
-    told = tmp_path / "told"
-    run(diamond, store=store, workers=2, progress=Lines(told))
-    new = [f"{x.folder}: building" for x in diamond.order[1:]]
-    assert sorted(lines(told)) == sorted([f"{root.folder}: done before", *new])
-
-
-def test_workers_verify_what_is_there(store, diamond, log):
-    top = run(diamond, store=store, workers=2)["top"]
-    root = store.find(diamond.order[0])
-    (root.path / "text.txt").write_text("x")  # as long as it was
-    assert run(diamond, store=store, workers=2, verify=True) == {"top": top}
-    assert (root.path / "text.txt").read_text() == "a"
-    assert len(calls_of("a", log)) == 2
-    assert len(lines(log)) == 7
-
-
-def test_a_worker_takes_other_jobs_while_another_process_is_at_one(store, make):
+def test_other_jobs_are_taken_while_another_process_is_at_one(store, make):
     first, second = make("first"), make("second")
     store.prepare()
     locked, seen = threading.Event(), []
@@ -150,45 +128,33 @@ def test_a_worker_takes_other_jobs_while_another_process_is_at_one(store, make):
     holder = threading.Thread(target=hold)
     holder.start()
     assert locked.wait(30)
-    run(Plan([first, second]), store=store, workers=2)
+    run(Plan([first, second]), store=store, on="shared")
     holder.join(60)
     assert seen == [(True, True)]
     assert store.find(first) is not None
 
 
-def test_a_worker_that_dies_stops_nobody(store, make, log):
+def test_a_process_that_died_at_a_job_stops_nobody(store, make, log):
     deadly = make("deadly", how="die")
-    run(Plan([deadly, make("x"), make("y")]), store=store, workers=2)
+    context = multiprocessing.get_context("spawn")
+    other = context.Process(target=run_alone, args=(store.root, log, "deadly", "die"))
+    other.start()
+    other.join(60)
+    assert other.exitcode == 9
+    run(Plan([deadly, make("x")]), store=store, on="shared")
     assert len(calls_of("deadly", log)) == 2
     assert store.find(deadly) is not None
 
 
-def test_an_interruption_ends_the_workers(store, make, log):
-    lingering = make("lingering", how="linger")
-
-    def interrupt(signum, frame):
-        if lines(log):
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-        with pytest.raises(KeyboardInterrupt):
-            run(Plan([lingering]), store=store, workers=2)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert multiprocessing.active_children() == []
-    assert store.find(lingering) is None
-    assert not store.is_locked(lingering.fingerprint[:16])
+def run_alone(root, log, text, how):
+    alone = job(letter, name=text, text=text, log=str(log), after=[], how=how)
+    run(Plan([alone]), store=Store(root), on="shared")
 
 
-def test_workers_are_refused_where_processes_cannot_be_forked(store, diamond, monkeypatch):
-    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+def test_each_process_is_one_worker(store, diamond):
     with pytest.raises(InputError) as caught:
-        run(diamond, store=store, workers=2)
-    assert caught.value.expected == "1 worker on a system without fork"
+        run(diamond, store=store, on="shared", workers=2)
+    assert caught.value.expected == "1 worker for each process on 'shared'"
     assert (caught.value.got, caught.value.where) == ("2", "workers")
 
 

@@ -1,9 +1,7 @@
 """Where the jobs of a plan run."""
 
-import multiprocessing
 import time
-from collections.abc import Callable, MutableSequence, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from lingraft.errors import InputError
@@ -50,7 +48,7 @@ def run(
         plan: What is wanted.
         store: Where artifacts are found and kept.
         on: One of `EXECUTORS`.
-        workers: How many jobs may run at the same time.
+        workers: How many jobs may run at the same time; 1 for the executors that there are.
         runtime: Device and threads of each job.
         progress: Where to report to.
         verify: Whether to read every byte of the artifacts that are there before trusting them.
@@ -84,115 +82,77 @@ def run(
 
 
 def run_local(jobs: Sequence[Job], build_one: BuildOne, store: Store, workers: int) -> None:
-    """Runs the jobs on this machine: in this process, or beforehand in several of its copies.
-
-    Several workers each walk the plan and take what is ready and not taken; the store's locks, and
-    who failed, are all that they share. What a worker fails at no other worker begins, and all that
-    does not need it is built; this process tries it again in the end, so that the error is told
-    once.
+    """Runs the jobs in this process, one after the other.
 
     Raises:
-        InputError: Fewer than one worker, or several where processes cannot be forked.
+        InputError: More than one worker is asked for.
     """
-    if workers < 1:
-        raise InputError(expected="at least 1 worker", got=str(workers), where="workers")
-    if workers == 1:
-        for job in jobs:
-            build_one(job)
-        return
-    if "fork" not in multiprocessing.get_all_start_methods():
+    if workers != 1:
         raise InputError(
-            expected="1 worker on a system without fork", got=str(workers), where="workers"
+            expected="1 worker on 'local', which is this process",
+            got=str(workers),
+            where="workers",
+            hint="start as many processes on 'shared', as `lingraft run --workers` does",
         )
-    known = _find_done(jobs, build_one, store)
-    _walk_together(jobs, known, build_one, store, workers)
+    for job in jobs:
+        build_one(job)
+
+
+def run_shared(jobs: Sequence[Job], build_one: BuildOne, store: Store, workers: int) -> None:
+    """Runs the jobs in this process beside others that run the same plan on the same store.
+
+    Each takes what is ready and not taken; the store's locks are all that they share, so that the
+    others may be on other machines. What fails here is passed over until nothing else is left,
+    and tried again then, so that the error is told.
+
+    Raises:
+        InputError: More than one worker is asked for.
+    """
+    if workers != 1:
+        raise InputError(
+            expected="1 worker for each process on 'shared'", got=str(workers), where="workers"
+        )
+    _walk(jobs, build_one, store)
     for job in jobs:
         build_one(job, quiet=store.find(job) is not None)
 
 
-def _find_done(jobs: Sequence[Job], build_one: BuildOne, store: Store) -> set[Job]:
-    """Makes known what was done before, and reports it once: workers start with it."""
-    known: set[Job] = set()
-    for job in jobs:
-        if known.issuperset(job.inputs) and store.find(job) is not None:
-            build_one(job)
-            known.add(job)
-    return known
-
-
-def _walk_together(
-    jobs: Sequence[Job], known: set[Job], build_one: BuildOne, store: Store, workers: int
-) -> None:
-    # Forked, so that nothing has to be written down to be sent; nothing here runs threads yet.
-    context = multiprocessing.get_context("fork")
-    failed = context.Array("b", len(jobs))
-    walkers = [
-        context.Process(target=_walk, args=(jobs, set(known), build_one, store, failed))
-        for _ in range(workers)
-    ]
-    for walker in walkers:
-        walker.start()
-    try:
-        for walker in walkers:
-            walker.join()
-    except BaseException:
-        for walker in walkers:
-            walker.terminate()
-        for walker in walkers:
-            walker.join()
-        raise
-
-
-def _walk(
-    jobs: Sequence[Job],
-    done: set[Job],
-    build_one: BuildOne,
-    store: Store,
-    failed: MutableSequence[int],
-) -> None:
-    """Builds every job that is ready and that nobody else builds, until none is left to wait for.
-
-    Args:
-        jobs: All jobs, inputs before their users.
-        done: Those whose artifacts are known to this process; others are added.
-        build_one: See `Executor`.
-        store: Where artifacts and locks are.
-        failed: Shared by all workers, for each job whether it failed.
-    """
+def _walk(jobs: Sequence[Job], build_one: BuildOne, store: Store) -> None:
+    """Builds what is ready and nobody else builds, until there is nothing to wait for."""
+    done: set[Job] = set()
     lost: set[Job] = set()
-    with suppress(KeyboardInterrupt):  # told by the process that waits for this one
-        while len(done) + len(lost) < len(jobs):
-            moved = False
-            for number, job in enumerate(jobs):
-                if job in done or job in lost:
+    while len(done) + len(lost) < len(jobs):
+        moved = False
+        for job in jobs:
+            if job in done or job in lost:
+                continue
+            if not lost.isdisjoint(job.inputs):
+                lost.add(job)
+            elif done.issuperset(job.inputs):
+                taken = _take(job, build_one, store)
+                if taken is None:
                     continue
-                if failed[number] or not lost.isdisjoint(job.inputs):
-                    lost.add(job)
-                elif done.issuperset(job.inputs) and _take(job, number, build_one, store, failed):
-                    done.add(job)
-                else:
-                    continue
-                moved = True
-            if not moved:
-                time.sleep(_POLL_SECONDS)
+                (done if taken else lost).add(job)
+            else:
+                continue
+            moved = True
+        if not moved:
+            time.sleep(_POLL_SECONDS)
 
 
-def _take(
-    job: Job, number: int, build_one: BuildOne, store: Store, failed: MutableSequence[int]
-) -> bool:
-    """Builds or finds a job unless somebody is at it; True when its artifact is known."""
+def _take(job: Job, build_one: BuildOne, store: Store) -> bool | None:
+    """Builds or finds a job; None while somebody is at it, False when it failed."""
     name = job.fingerprint[:16]
     # A claim of its own: to ask for the job's lock would make its owner wait for the answer.
     with store.claim(f"{name}-worker") as free:
         found = store.find(job) is not None
-        if not found and (not free or failed[number] or store.is_locked(name)):
-            return False
+        if not found and (not free or store.is_locked(name)):
+            return None
         try:
             build_one(job, quiet=found)
         except Exception:  # told when the job is tried again
-            failed[number] = True
             return False
     return True
 
 
-EXECUTORS: dict[str, Executor] = {"local": run_local}
+EXECUTORS: dict[str, Executor] = {"local": run_local, "shared": run_shared}
