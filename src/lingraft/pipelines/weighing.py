@@ -59,7 +59,7 @@ class WeighSettings:
     window_tokens: int = 256
     learning_rates: tuple[float, ...] = (3e-4, 1e-3)
     best_loss: BestLossSettings = BestLossSettings(  # noqa: RUF009 - frozen
-        evaluation_bytes=20_000, evaluations_per_epoch=1, patience=1, max_epochs=10
+        evaluation_bytes=20_000, evaluations_per_epoch=1, patience=3, max_epochs=12
     )
     num_valid_rows: int = 16
     seed: int = 0
