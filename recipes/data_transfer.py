@@ -155,12 +155,13 @@ def plan(
     if texts is None and scale == "paper":
         hub = hub or "fineweb-2"
     is_bundled = texts is None and hub is None
+    fetched_bytes = _most_bytes(wanted[-1], source_bytes or SOURCE_BYTES[scale])
     bundled = samples.path("libreoffice-help.valid.jsonl.xz")
     inputs = TransferInputs(
         sources=parsed,
         targets=[str(lang) for lang in languages],
         texts={
-            code: HubText(*HUBS[hub](Language.parse(code)), _most_bytes(scale))
+            code: HubText(*HUBS[hub](Language.parse(code)), fetched_bytes)
             if hub
             else _files(code, texts)
             for code in dict.fromkeys(codes)
@@ -190,9 +191,9 @@ def plan(
     return made
 
 
-def _most_bytes(scale: str) -> int:
-    """Text to fetch of a language: what sources and targets need together, and some to spare."""
-    return round(1.2 * (SIZES[scale][0][-1] + SOURCE_BYTES[scale]))
+def _most_bytes(target_bytes: int, source_bytes: int) -> int:
+    """Text to fetch of a language, so that each side's share is enough, and some to spare."""
+    return round(1.05 * max(target_bytes / (1 - SOURCE_SHARE), source_bytes / SOURCE_SHARE))
 
 
 def _premiums(

@@ -458,6 +458,14 @@ def test_the_recipe_names_the_hubs(texts: Path) -> None:
     plan = plan_recipe(RECIPE, "paper", {"hub": "mc4", "targets": "ar", "sources": "en"})
     fetched = {j.name: j.arguments for j in plan.order if j.name.startswith("hub-")}
     assert fetched[f"hub-{Language.parse('ar')}"]["config"] == "ar"
+    recipe = load_recipe(RECIPE)
+    for arguments in fetched.values():  # each side of the pages is enough for its runs
+        share = recipe.SOURCE_SHARE
+        assert arguments["num_bytes"] * share > recipe.SOURCE_BYTES["paper"]
+        assert arguments["num_bytes"] * (1 - share) > recipe.SIZES["paper"][0][-1]
+    chosen = {"hub": "mc4", "targets": "ar", "sources": "en", "source_bytes": 9_000_000_000}
+    more = next(j for j in plan_recipe(RECIPE, "paper", chosen).order if j.name == "hub-eng_Latn")
+    assert more.arguments["num_bytes"] * recipe.SOURCE_SHARE > 9_000_000_000
     plan = plan_recipe(RECIPE, "paper", {"hub": "fineweb-2", "targets": "nl", "sources": "en"})
     fetched = {j.name: j.arguments for j in plan.order if j.name.startswith("hub-")}
     assert fetched["hub-eng_Latn"]["dataset"] == "HuggingFaceFW/fineweb"

@@ -13,7 +13,7 @@ MIN_CONFIDENCE = 0.9
 
 MAX_LENGTH_RATIO = 1.5
 MIN_LINK_SCORE = 0.5
-"""Chosen by eye on Dutch software help, a third of it shuffled; what cleaning with it gains is in
+"""Chosen on Dutch software help, a third of it shuffled, without a log; what cleaning gains is in
 docs/log.md, "what the rows owe to the parallel data"."""
 
 SPARED_CHARACTERS = 10
