@@ -19,7 +19,12 @@ from lingraft.runtime import Runtime
 from lingraft.study import Progress, share_reporter
 from lingraft.tokenizer import Tokenizer, byte_tokenizer
 from lingraft.training import Packing
-from lingraft.training.best_loss import BestLoss, BestLossSettings, train_to_best
+from lingraft.training.best_loss import (
+    BestLoss,
+    BestLossSettings,
+    train_at_best_rate,
+    train_to_best,
+)
 from lingraft.training.trunk import TrunkSettings, train_trunk
 
 VERSION = 2
@@ -245,40 +250,43 @@ def _best_run(
     valid, test = (read_part(text, name, language).records for name in ("valid", "test"))
     packing = _packing(tokenizer, settings)
     documents = training_prefix(text, language, num_bytes, start.seed).records if num_bytes else ()
-    tried: dict[float, tuple[float, BestLoss | None, PreTrainedModel]] = {}
-    for one in (rate,) if rate is not None else settings.learning_rates if num_bytes else (0.0,):
-        model = start.model()
-        run = None
-        if num_bytes:
-            run = train_to_best(
-                model,
-                tokenizer,
-                documents,
-                evaluate=lambda trained: _nats(_score(trained, tokenizer, packing, valid)),
-                packing=packing,
-                learning_rate=one,
-                settings=settings.best_loss,
-                seed=start.seed,
-                runtime=runtime,
-                checkpoints=out / "checkpoints" / f"{one:g}",
-                advance=share_reporter(progress, f"{num_bytes:,} bytes at {one:g}"),
-            )
-        reached = run.best.nats_per_byte if run else _nats(_score(model, tokenizer, packing, valid))
-        tried[one] = (reached, run, model)
-    chosen = min(tried, key=lambda one: (tried[one][0], one))
-    reached, run, model = tried[chosen]
+
+    def train_one(model: PreTrainedModel, one: float) -> BestLoss:
+        return train_to_best(
+            model,
+            tokenizer,
+            documents,
+            evaluate=lambda trained: _nats(_score(trained, tokenizer, packing, valid)),
+            packing=packing,
+            learning_rate=one,
+            settings=settings.best_loss,
+            seed=start.seed,
+            runtime=runtime,
+            checkpoints=out / "checkpoints" / f"{one:g}",
+            advance=share_reporter(progress, f"{num_bytes:,} bytes at {one:g}"),
+        )
+
+    rates = settings.learning_rates if rate is None else (rate,)
+    best = train_at_best_rate(start.model, rates, train_one) if num_bytes else None
+    model = start.model() if best is None else best.model
+    reached = (
+        _nats(_score(model, tokenizer, packing, valid))
+        if best is None
+        else best.run.best.nats_per_byte
+    )
     score = _score(model, tokenizer, packing, test)
+    tried = {0.0: reached} if best is None else best.valid_nats
     result = {
         "nats_per_byte": _nats(score),
         "valid_nats_per_byte": reached,
-        "learning_rate": chosen,
-        "learning_rates": {f"{one:g}": found for one, (found, _, _) in tried.items()},
-        "processed_bytes": sum(run.processed_bytes for _, run, _ in tried.values() if run),
+        "learning_rate": 0.0 if best is None else best.learning_rate,
+        "learning_rates": {f"{one:g}": found for one, found in tried.items()},
+        "processed_bytes": 0 if best is None else best.processed_bytes,
         "num_bytes": sum(len(document.text.encode("utf-8")) for document in documents),
     }
     if keep:
         save(model, tokenizer, out)
-    curve = None if run is None else asdict(run)
+    curve = None if best is None else asdict(best.run)
     write_json(out / RESULT, {**result, "test": score.to_record(), "best_run": curve})
     return result
 

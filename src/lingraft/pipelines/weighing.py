@@ -29,7 +29,12 @@ from lingraft.seeds import derive
 from lingraft.study import Progress, share_reporter
 from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing
-from lingraft.training.best_loss import BestLossSettings, train_to_best
+from lingraft.training.best_loss import (
+    BestLoss,
+    BestLossSettings,
+    train_at_best_rate,
+    train_to_best,
+)
 from lingraft.units import Budget
 
 VERSION = 1
@@ -131,10 +136,9 @@ def train_scratch(
     rates = settings.learning_rates
     if tuned is not None:
         rates = (read_json(tuned / RESULT)["learning_rate"],)
-    runs: dict[float, tuple[float, Score, int]] = {}
-    for rate in rates:
-        fresh = random_model(model, target, rows, seed=seed)
-        done = train_to_best(
+
+    def train_one(fresh: PreTrainedModel, rate: float) -> BestLoss:
+        return train_to_best(
             fresh,
             target,
             documents,
@@ -149,15 +153,16 @@ def train_scratch(
             checkpoints=out / "checkpoints" / f"{rate:g}",
             advance=share_reporter(progress, f"from scratch on {num_bytes:,} bytes at {rate:g}"),
         )
-        test_score = _score(fresh, target, start, test)
-        runs[rate] = (done.best.nats_per_byte, test_score, done.processed_bytes)
-    chosen = min(runs, key=lambda rate: (runs[rate][0], rate))
-    reached, score, _ = runs[chosen]
+
+    best = train_at_best_rate(
+        lambda: random_model(model, target, rows, seed=seed), rates, train_one
+    )
+    score = _score(best.model, target, start, test)
     result = {
         "nats_per_byte": nats_per_byte(score),
-        "valid_nats_per_byte": reached,
-        "learning_rate": chosen,
-        "processed_bytes": sum(processed for _, _, processed in runs.values()),
+        "valid_nats_per_byte": best.run.best.nats_per_byte,
+        "learning_rate": best.learning_rate,
+        "processed_bytes": best.processed_bytes,
     }
     write_json(out / RESULT, {**result, "test": score.to_record()})
     return result

@@ -6,7 +6,7 @@ steps there. Here the rule is the same for every size and for random and pretrai
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -92,6 +92,50 @@ class BestLoss:
     processed_bytes: int
     stopped: str
     best: Evaluation
+
+
+@dataclass(frozen=True)
+class BestRate:
+    """The best of several runs that differ in their learning rate.
+
+    Attributes:
+        learning_rate: Its rate.
+        model: Its model, with the weights of its best evaluation.
+        run: What it reached.
+        valid_nats: Best loss on valid text of every rate.
+        processed_bytes: Text trained on in all runs.
+    """
+
+    learning_rate: float
+    model: PreTrainedModel
+    run: BestLoss
+    valid_nats: Mapping[float, float]
+    processed_bytes: int
+
+
+def train_at_best_rate(
+    make_model: Callable[[], PreTrainedModel],
+    rates: Sequence[float],
+    train: Callable[[PreTrainedModel, float], BestLoss],
+) -> BestRate:
+    """Trains a fresh model at each rate and keeps the one that is best on valid text.
+
+    Args:
+        make_model: Returns the same weights at each call.
+        rates: To choose from; of equally good ones the smallest is taken.
+        train: Runs `train_to_best` on the model at the rate.
+    """
+    kept: tuple[PreTrainedModel, BestLoss] | None = None
+    chosen, reached, processed = 0.0, {}, 0
+    for rate in sorted(rates):
+        model = make_model()
+        run = train(model, rate)
+        reached[rate] = run.best.nats_per_byte
+        processed += run.processed_bytes
+        if kept is None or run.best.nats_per_byte < kept[1].best.nats_per_byte:
+            kept, chosen = (model, run), rate
+    assert kept is not None, "at least one rate"
+    return BestRate(chosen, *kept, reached, processed)
 
 
 def train_to_best(
