@@ -11,11 +11,17 @@ import torch
 from transformers import PreTrainedModel
 
 from lingraft.corpus.records import Document
-from lingraft.errors import InputError, StoreError
+from lingraft.errors import InputError, ModelError, StoreError
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, best_loss
-from lingraft.training.best_loss import BestLoss, BestLossSettings, Evaluation, train_to_best
+from lingraft.training.best_loss import (
+    BestLoss,
+    BestLossSettings,
+    Evaluation,
+    train_at_best_rate,
+    train_to_best,
+)
 from lingraft.training.trainer import Trainer
 
 MakeModel = Callable[..., PreTrainedModel]
@@ -317,3 +323,18 @@ def test_no_text_is_refused(train: Train, rows: list[Document]) -> None:
         train(documents=rows)
     assert caught.value.got == f"{len(rows)} documents without any"
     assert (caught.value.expected, caught.value.where) == ("text to train on", "documents")
+
+
+def test_a_rate_that_diverges_is_passed_over() -> None:
+    reached = BestLoss((Evaluation(0, 0, 2.0),), None, 7, "epochs", Evaluation(3, 7, 1.0))
+
+    def train(model: object, rate: float) -> BestLoss:
+        if rate > 1.0:
+            raise ModelError(expected="a finite loss", got="nan", where="step 2")
+        return reached
+
+    best = train_at_best_rate(object, (5.0, 0.5), train)  # type: ignore[arg-type]
+    assert (best.learning_rate, best.valid_nats) == (0.5, {0.5: 1.0, 5.0: None})
+    assert best.processed_bytes == 7
+    with pytest.raises(ModelError, match="nan"):
+        train_at_best_rate(object, (5.0, 6.0), train)  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, TrainingRun, continue_pretraining
 from lingraft.units import Budget
 
-VERSION = 2
+VERSION = 3
 CHECKPOINT_SECONDS = 240.0
 CALIBRATION = "calibration.safetensors"
 

@@ -26,7 +26,7 @@ from lingraft.training import Packing, Schedule, Stage, continue_pretraining
 from lingraft.training.stages import Part
 from lingraft.units import Budget
 
-VERSION = 1
+VERSION = 2
 SCORES = "scores.json"
 
 

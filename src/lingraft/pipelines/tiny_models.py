@@ -27,7 +27,7 @@ from lingraft.training import Packing, Schedule, Stage, continue_pretraining
 from lingraft.training.loop import Objective
 from lingraft.units import Budget
 
-VERSION = 1
+VERSION = 2
 WINDOW_TOKENS = 128
 _BATCH_BYTES = 8_000
 _LEARNING_RATE = 1e-3

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lingraft.corpus import Documents, read_pairs
+from lingraft.corpus import read_pairs
 from lingraft.corpus.contamination import contamination
 from lingraft.corpus.line_languages import LineLabels, label_lines
 from lingraft.corpus.similarity import byte_premium, similarity
@@ -29,9 +29,10 @@ from lingraft.runtime import Runtime
 if TYPE_CHECKING:
     from lingraft.pipelines.transfer_study import Source
 
-VERSION = 1
+VERSION = 2
 FORMAT = "lingraft-transfer-1"
 _MAX_LINES = 1_000
+_HELD_OUT = ("valid", "test")
 _FEATURES = ("script_overlap", "unigram_divergence_bits", "bigram_divergence_bits")
 
 
@@ -216,12 +217,12 @@ def _contaminations(
 ) -> list[dict[str, Any]]:
     """The share of each source's lines in each target language; held-out text is the clean one."""
     found = []
-    clean_targets = {code: _labels(target_texts[code], "test", code, seed) for code in targets}
+    clean_targets = {code: _labels(target_texts[code], _HELD_OUT, code, seed) for code in targets}
     for source in sources:
         if source.control is not None:
             continue
-        lines = _labels(source_texts[source.name], "train", source.lang, seed)
-        clean = _labels(source_texts[source.name], "test", source.lang, seed)
+        lines = _labels(source_texts[source.name], ("train",), source.lang, seed)
+        clean = _labels(source_texts[source.name], _HELD_OUT, source.lang, seed)
         for code in targets:
             if code == source.lang:
                 continue
@@ -244,12 +245,15 @@ def _contaminations(
     return found
 
 
-def _labels(text: Path, part: str, code: str, seed: int) -> LineLabels:
-    documents: Documents = read_part(text, part, Language.parse(code))
+def _labels(text: Path, parts: Sequence[str], code: str, seed: int) -> LineLabels:
+    read = [read_part(text, part, Language.parse(code)) for part in parts]
     # `study_text` has seen to it that parts share no text; users' ids may be unique in a file only.
-    named = tuple(replace(document, id=f"{part}/{document.id}") for document in documents)
-    labelled = replace(documents, records=named)
-    return label_lines(labelled, seed=seed, max_lines=_MAX_LINES)
+    named = tuple(
+        replace(document, id=f"{part}/{document.id}")
+        for part, documents in zip(parts, read, strict=True)
+        for document in documents
+    )
+    return label_lines(replace(read[0], records=named), seed=seed, max_lines=_MAX_LINES)
 
 
 def _tests(weighed: DataTransfer, alike: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Any]:

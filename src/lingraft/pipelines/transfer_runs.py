@@ -27,7 +27,7 @@ from lingraft.training.best_loss import (
 )
 from lingraft.training.trunk import TrunkSettings, train_trunk
 
-VERSION = 2
+VERSION = 3
 RESULT = "result.json"
 
 

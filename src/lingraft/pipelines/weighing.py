@@ -37,7 +37,7 @@ from lingraft.training.best_loss import (
 )
 from lingraft.units import Budget
 
-VERSION = 1
+VERSION = 2
 RESULT = "result.json"
 MIN_SIZES = 3
 # Scatter between runs is measured where a run costs least.

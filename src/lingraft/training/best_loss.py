@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import PreTrainedModel
 
-from lingraft.corpus.records import Document, data_hash
-from lingraft.errors import InputError, StoreError
+from lingraft.corpus.records import Document
+from lingraft.errors import InputError, ModelError, StoreError
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps
@@ -26,7 +26,7 @@ from lingraft.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from lingraft.training.loop import training_device
+from lingraft.training.loop import identity, training_device
 from lingraft.training.runs import Advance
 from lingraft.training.trainer import Trainer
 
@@ -102,14 +102,14 @@ class BestRate:
         learning_rate: Its rate.
         model: Its model, with the weights of its best evaluation.
         run: What it reached.
-        valid_nats: Best loss on valid text of every rate.
+        valid_nats: Best loss on valid text of every rate; None where training diverged.
         processed_bytes: Text trained on in all runs.
     """
 
     learning_rate: float
     model: PreTrainedModel
     run: BestLoss
-    valid_nats: Mapping[float, float]
+    valid_nats: Mapping[float, float | None]
     processed_bytes: int
 
 
@@ -124,16 +124,27 @@ def train_at_best_rate(
         make_model: Returns the same weights at each call.
         rates: To choose from; of equally good ones the smallest is taken.
         train: Runs `train_to_best` on the model at the rate.
+
+    Raises:
+        ModelError: Training diverged at every rate.
     """
     kept: tuple[PreTrainedModel, BestLoss] | None = None
-    chosen, reached, processed = 0.0, {}, 0
+    diverged: ModelError | None = None
+    chosen, processed = 0.0, 0
+    reached: dict[float, float | None] = {}
     for rate in sorted(rates):
         model = make_model()
-        run = train(model, rate)
+        try:
+            run = train(model, rate)
+        except ModelError as error:
+            reached[rate], diverged = None, error
+            continue
         reached[rate] = run.best.nats_per_byte
         processed += run.processed_bytes
         if kept is None or run.best.nats_per_byte < kept[1].best.nats_per_byte:
             kept, chosen = (model, run), rate
+    if diverged is not None and kept is None:
+        raise diverged
     assert kept is not None, "at least one rate"
     return BestRate(chosen, *kept, reached, processed)
 
@@ -190,7 +201,7 @@ def train_to_best(
         "packing": asdict(packing),
         "learning_rate": learning_rate,
         "seed": seed,
-        "documents": data_hash([document.text for document in documents]),
+        **identity(model, tokenizer, documents),
     }
     climb = _Climb(trainer, evaluate, _Store(checkpoints, facts))
     stream = partial(_stream, documents, packing, seed)

@@ -119,7 +119,7 @@ def continue_pretraining(
         "seed": seed,
         "weight_decay": weight_decay,
         "num_evaluations": num_evaluations if evaluate else 0,
-        **_identity(model, tokenizer, documents),
+        **identity(model, tokenizer, documents),
     }
     if checkpoints is not None:
         _resume(trainer, checkpoints, settings)
@@ -239,10 +239,10 @@ def _mask_token(tokenizer: Tokenizer) -> int:
     return found
 
 
-def _identity(
+def identity(
     model: PreTrainedModel, tokenizer: Tokenizer, documents: Sequence[Document]
 ) -> dict[str, str]:
-    """Hashes that tell one run's data from another's; the weights themselves are what changes."""
+    """Returns hashes that tell one run's data from another's; the weights are what changes."""
     shapes = [f"{name} {tuple(p.shape)}" for name, p in model.named_parameters()]
     return {
         "documents": data_hash([document.text for document in documents]),

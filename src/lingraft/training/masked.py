@@ -25,6 +25,8 @@ class MaskedTrainer(Trainer):
         arguments: Those of `Trainer`.
     """
 
+    causal = False
+
     def __init__(self, *arguments: Any, mask_token: int, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._mask_token = mask_token
@@ -37,10 +39,6 @@ class MaskedTrainer(Trainer):
             part=part,
             learning_rate=learning_rate,
         )
-
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean nats per hidden token of the batch."""
-        return self._mean_nats(batch, causal=False)
 
 
 def hide(batch: Batch, *, mask_token: int, seed: int) -> Batch:

@@ -5,8 +5,8 @@ Axes: R rows, T tokens of a row, V vocabulary.
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -17,10 +17,12 @@ from lingraft.errors import ModelError
 from lingraft.runtime import Runtime
 from lingraft.seeds import derive
 from lingraft.training.adapters import add_adapters, merge_adapters
+from lingraft.training.attention import blocked_attention
 from lingraft.training.batches import IGNORED, Batch
 from lingraft.training.checkpoints import Checkpoint
 from lingraft.training.runs import CurvePoint, TrainingRun
 from lingraft.training.stages import Part, trainable_parameters
+from lingraft.training.threads import has_dropout, in_threads, keep_memory
 
 BETAS = (0.9, 0.95)
 MAX_GRADIENT_NORM = 1.0
@@ -35,11 +37,14 @@ class Trainer:
     Args:
         model: In float32, on `device`.
         device: Where to compute.
-        runtime: For its precision.
+        runtime: For its precision and threads.
         weight_decay: AdamW's, on matrices only.
         seed: Of dropout, which each step derives its own from, and of adapters.
         adapters: Whether to put low-rank adapters on the layers until `close`.
     """
+
+    causal = True
+    """Whether a token sees only what is before it."""
 
     def __init__(
         self,
@@ -55,6 +60,9 @@ class Trainer:
         self._model, self._device, self._seed = model, device, seed
         self._adapted = add_adapters(model, seed=seed) if adapters else None
         self._precision = autocast_dtype(device, runtime)
+        self._threads = runtime.threads
+        if device.type == "cpu":
+            keep_memory()
         self._names = {id(p): name for name, p in model.named_parameters()}
         vectors = [p for p in model.parameters() if p.dim() <= 1]
         groups: list[dict[str, Any]] = [
@@ -79,8 +87,7 @@ class Trainer:
         batch = make_batch()
         self._model.train()
         with _randomness(derive(self._seed, "dropout", self.run.step), self._device):
-            loss = self.loss(batch)
-        nats = float(loss.detach())
+            nats, gradients = self.gradients(batch)
         if not math.isfinite(nats):
             raise ModelError(
                 expected="a finite training loss",
@@ -88,9 +95,9 @@ class Trainer:
                 where=f"step {self.run.step + 1}",
                 hint="lower the learning rate",
             )
-        loss.backward()  # type: ignore[no-untyped-call]
-        trained = [p for p in self._model.parameters() if p.grad is not None]
-        torch.nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
+        for parameter, gradient in gradients.items():
+            parameter.grad = gradient
+        torch.nn.utils.clip_grad_norm_(list(gradients), MAX_GRADIENT_NORM)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.run.step += 1
@@ -99,9 +106,31 @@ class Trainer:
         self.run.train_nats.append(nats)
         self.run.seconds += time.monotonic() - started
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean nats per token of the batch, however many rows it has."""
-        return self._mean_nats(batch, causal=True)
+    def gradients(self, batch: Batch) -> tuple[float, dict[torch.nn.Parameter, torch.Tensor]]:
+        """Returns mean nats per token of the batch, and what each trained parameter gets of it.
+
+        On a processor every thread takes a share of the rows: small matrices leave threads little
+        to share within a product, and nothing between products. Sums are made in the shards' order.
+
+        Args:
+            batch: Of any number of rows.
+        """
+        trained = [p for p in self._model.parameters() if p.requires_grad]
+        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
+        num_tokens = max(batch.num_tokens, 1)
+
+        def of_shard(parts: Sequence[Batch]) -> tuple[float, tuple[torch.Tensor | None, ...]]:
+            nats = torch.stack([self._nats(part) for part in parts]).sum() / num_tokens
+            return float(nats.detach()), torch.autograd.grad(nats, trained, allow_unused=True)
+
+        # Dropout draws from one generator: threads would take turns by chance.
+        is_shared = self._device.type == "cpu" and not has_dropout(self._model)
+        shards = batch.shards(self._threads if is_shared else 1, parted=self.causal)
+        with blocked_attention(self._model, device=self._device) if self.causal else nullcontext():
+            found = in_threads(of_shard, shards, num_threads=self._threads)
+        sums = (_sum(shares) for shares in zip(*(g for _, g in found), strict=True))
+        reached = {p: g for p, g in zip(trained, sums, strict=True) if g is not None}
+        return sum(nats for nats, _ in found), reached
 
     def note_point(self, evaluate: Evaluate) -> None:
         """Adds an evaluation to the curve."""
@@ -153,19 +182,13 @@ class Trainer:
                         "exp_avg_sq": tensors[f"exp_avg_sq.{name}"].to(device),
                     }
 
-    def _mean_nats(self, batch: Batch, *, causal: bool) -> torch.Tensor:
-        parts = batch.parted() if causal else [batch]
-        nats = torch.stack([self._nats(part, causal=causal) for part in parts]).sum()
-        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
-        return nats / max(batch.num_tokens, 1)
-
-    def _nats(self, batch: Batch, *, causal: bool) -> torch.Tensor:
+    def _nats(self, batch: Batch) -> torch.Tensor:
         dtype = self._precision or torch.float32
         reading: dict[str, torch.Tensor] = {}
-        if not (causal and batch.is_alone):
+        if not (self.causal and batch.is_alone):
             # Positions go with the mask: without one, transformers would take the zeros of
             # padding for the starts of documents and make a mask itself.
-            mask = batch.blocked_mask(dtype, causal=causal)
+            mask = batch.blocked_mask(dtype, causal=self.causal)
             reading = {
                 "attention_mask": mask.to(self._device),
                 "position_ids": batch.position_RT.to(self._device),
@@ -211,3 +234,11 @@ def _randomness(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+def _sum(shares: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    """The shares' sum, into the first of them; None where no shard reached the parameter."""
+    found = [share for share in shares if share is not None]
+    for share in found[1:]:
+        found[0] += share
+    return found[0] if found else None
