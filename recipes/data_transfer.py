@@ -7,11 +7,13 @@
 Byte models are pretrained on each source, trained on several sizes of each target, and compared
 with models that start from random weights. Sources: languages, a target itself among them;
 `en+nl:0.01`, English with 1 % of its lines in Dutch; `en/embeddings`, `en/attention`, `en/mlp`,
-`en/layers:0-1`, with that part drawn anew before the target; `shuffled` (characters), `words`
+`en/layers:0-1`, with that part drawn anew before the target; `en/frozen:mlp` and the like, with
+that part left as it is while the others are trained on the target; `shuffled` (characters), `words`
 (form without content) and `enciphered` (content without form), made from the first language's
 text; `code`, Python's library. The target `report` holds `losses.csv`, `record.json` and
-`report.html`. `--set size=1m,4m` also fits how transfer grows with the model. `--set hours=2`
-times the model on this machine and refuses what does not fit.
+`report.html`. `--set size=1m,4m` also fits how transfer grows with the model.
+`--set tokenizer=bytes,bpe,bpe/flops` sets a BPE vocabulary beside bytes, on the same text and at
+the same FLOPs. `--set hours=2` times the model on this machine and refuses what does not fit.
 With text from a hub, which needs the package `datasets`: --set hub=fineweb-2 or --set hub=mc4.
 With your own text: --set texts=FOLDER, which holds LANG.train.txt, LANG.valid.txt, LANG.test.txt
 (or .jsonl) for every language.
@@ -25,14 +27,10 @@ from lingraft.corpus import read_pairs, samples
 from lingraft.corpus.similarity import byte_premium
 from lingraft.errors import InputError
 from lingraft.languages import Language
+from lingraft.pipelines.transfer_arms import Arm
+from lingraft.pipelines.transfer_inputs import HubText, Source, TextFiles, TransferInputs
 from lingraft.pipelines.transfer_runs import RunSettings
-from lingraft.pipelines.transfer_study import (
-    HubText,
-    Source,
-    TextFiles,
-    TransferInputs,
-    transfer_plan,
-)
+from lingraft.pipelines.transfer_study import transfer_plan
 from lingraft.pipelines.transfer_texts import CONTROLS
 from lingraft.pipelines.transfer_time import check_time
 from lingraft.study import Plan
@@ -100,6 +98,7 @@ def plan(
     sources: str | None = None,
     targets: str | None = None,
     size: str | None = None,
+    tokenizer: str = "bytes",
     texts: str | None = None,
     hub: str | None = None,
     scratch_sizes: str | None = None,
@@ -121,7 +120,10 @@ def plan(
             the paper's model and sizes, for GPUs, with text of your own.
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
-        size: Of the byte model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
+        size: Of the model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
+        tokenizer: `bytes`; `bpe` or `bpe:4096`, a vocabulary of so many ids trained on the study's
+            training text, each run to its best loss; `bpe/flops` or `bpe:4096/flops`, each run for
+            the FLOPs of the run of bytes in its place; several with commas.
         hub: One of `HUBS`, streamed, instead of a folder; `paper` takes fineweb-2 by default.
         texts: Folder of text; the bundled software help by default.
         scratch_sizes: Bytes that random weights are trained on: 30kB,100kB,300kB.
@@ -150,6 +152,7 @@ def plan(
     if finetuned_sizes:
         finetuned = tuple(map(parse_bytes, finetuned_sizes.split(",")))
     sizes = (size or MODELS[scale]).split(",")
+    arms = [Arm.parse(name) for name in tokenizer.split(",")]
     if hub is not None and hub not in HUBS:
         raise InputError(expected=f"one of {', '.join(HUBS)}", got=repr(hub), where="hub")
     if texts is None and scale == "paper":
@@ -185,7 +188,7 @@ def plan(
         scale=scale,
         seed=seed,
     )
-    made = transfer_plan(inputs, SETTINGS[scale], sizes=sizes)
+    made = transfer_plan(inputs, SETTINGS[scale], sizes=sizes, arms=arms)
     if hours is not None:
         check_time(made, sizes, SETTINGS[scale], hours=hours, workers=workers)
     return made

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import math
 import os
+import platform
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from lingraft.files import (
     write_text,
 )
 from lingraft.languages import Language
-from lingraft.runtime import Runtime
+from lingraft.runtime import Runtime, keep_memory
 from lingraft.seeds import derive
 from lingraft.units import BYTES_PER, Budget, format_bytes, parse_budget, parse_bytes
 
@@ -326,3 +327,12 @@ class TestRuntime:
         monkeypatch.delattr(os, "sched_getaffinity")
         monkeypatch.setattr(os, "cpu_count", lambda: None)
         assert Runtime().threads == 1
+
+
+def test_memory_is_kept_where_the_c_library_can() -> None:
+    assert keep_memory() == (platform.libc_ver()[0] == "glibc")
+
+
+def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+    assert not keep_memory()

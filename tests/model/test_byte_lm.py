@@ -6,10 +6,20 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
+from lingraft.corpus import Document
 from lingraft.errors import InputError
 from lingraft.model import load, save
-from lingraft.model.byte_lm import NUM_ROWS, SIZES, byte_config, byte_lm, num_flops_per_token
-from lingraft.tokenizer.byte_vocabulary import byte_tokenizer
+from lingraft.model.byte_lm import (
+    NUM_ROWS,
+    SIZES,
+    byte_config,
+    byte_lm,
+    ladder_config,
+    ladder_lm,
+    num_flops_per_token,
+    num_rows,
+)
+from lingraft.tokenizer import byte_tokenizer, train_bpe
 
 NOMINAL = {"1m": 1e6, "4m": 4e6, "16m": 16e6, "65m": 65e6, "250m": 250e6, "1b": 1e9}
 PAPER_PARAMETERS = 65_795_520
@@ -63,6 +73,21 @@ def test_weights_depend_on_the_seed_alone() -> None:
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not torch.equal(first["lm_head.weight"], other["lm_head.weight"])
     assert {tensor.dtype for tensor in first.values()} == {torch.float32}
+
+
+def test_another_vocabulary_changes_rows_and_special_ids_only() -> None:
+    documents = [Document("the rows of a vocabulary are not its body " * 9, "1")]
+    tokenizer = train_bpe(documents, vocab_size=300, like=byte_tokenizer())
+    model = ladder_lm("1m", tokenizer, seed=0)
+    ours, theirs = (dict(x.named_parameters()) for x in (model, byte_lm("1m", seed=0)))
+    rows = "model.embed_tokens.weight"
+    assert {n: p.shape for n, p in ours.items() if n != rows} == {
+        n: p.shape for n, p in theirs.items() if n != rows
+    }
+    assert ours[rows].shape == (num_rows(len(tokenizer)), 128)
+    config = ladder_config("1m", tokenizer)
+    assert [config.bos_token_id, config.eos_token_id, config.pad_token_id] == [0, 1, 2]
+    assert [num_rows(n) for n in (1, 128, 129, 259, 4096)] == [128, 128, 256, NUM_ROWS, 4096]
 
 
 def test_matrices_and_logits_start_at_their_stated_scale() -> None:

@@ -18,6 +18,7 @@ from transfer_records import SIZES, loss_of, make_record
 from lingraft.cli.report import report
 from lingraft.errors import InputError
 from lingraft.report import transfer_figures, transfer_heat_map
+from lingraft.report.formatting import NO_VALUE
 from lingraft.report.transfer import (
     answers,
     pair_sentences,
@@ -91,6 +92,38 @@ def joined(line):
 
 
 # The page
+
+
+def test_parts_and_arms_are_told_where_the_record_has_them(record, tmp_path):
+    page = render(record, tmp_path)
+    assert "What each part carried" not in page
+    assert "vocabulary" not in page
+    row = {
+        "target": "nl",
+        "source": "en",
+        "part": "mlp",
+        "treatment": "drawn anew",
+        "data_finetuned_bytes": 30_000,
+        "carried_bytes": -2_500.0,
+        "censored": "at_least",
+        "interval": [-4_000.0, None],
+        "reason": "",
+    }
+    record["parts"] = [
+        row,
+        row | {"carried_bytes": None, "censored": None, "interval": None, "reason": "why not"},
+    ]
+    record["model"] |= {"arm": "bpe-4096", "num_ids": 4_096}
+    record["cost"]["processed_flops"] = 6e15
+    table = build_tables(record)["parts"]
+    assert table.rows == (
+        ("Dutch", "English", "mlp", "drawn anew", "30 kB", "≥ −2.5 kB", "−4 kB to …", ""),
+        ("Dutch", "English", "mlp", "drawn anew", "30 kB", NO_VALUE, NO_VALUE, "why not"),
+    )
+    page = render(record, tmp_path)
+    assert "What each part carried" in page
+    assert "vocabulary bpe-4096, " in page
+    assert "FLOPs" in page
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(record, tmp_path):

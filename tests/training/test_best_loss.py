@@ -302,6 +302,8 @@ def way_from(start: PreTrainedModel) -> Callable[[PreTrainedModel], float]:
             "'window_tokens': 32",
             "'window_tokens': 64",
         ),
+        ("frozen", {"frozen": ["model.embed_tokens.weight"]}, "embed_tokens", "[]"),
+        ("max_tokens", {"max_tokens": 700.0}, "700.0", "None"),
     ],
 )
 def test_checkpoints_of_another_run_are_refused(
@@ -317,6 +319,58 @@ def test_checkpoints_of_another_run_are_refused(
     assert caught.value.where == str(tmp_path)
 
 
+EMBEDDINGS = "model.embed_tokens.weight"
+
+
+def test_frozen_parameters_stay_as_they_are_and_the_others_move(
+    train: Train, model: PreTrainedModel
+) -> None:
+    before = weights(model)
+    train(frozen=[EMBEDDINGS], evaluate=Script([5.0, 4.0, 3.0] + [3.0] * 20))
+    after = weights(model)
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    # Tied: the head is the same tensor under another name.
+    assert set(after) - changed == {EMBEDDINGS, "lm_head.weight"}
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_stopped_run_with_a_frozen_part_ends_as_the_unbroken_one(
+    train: Train, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    one, other = (
+        make_model("llama_tied", len(tokenizer.backend.get_vocab()), hidden_dropout=0.1)
+        for _ in range(2)
+    )
+    losses = [5.0, 4.0, 3.0, 3.5, 3.4, 2.0]
+    unbroken = train(one, frozen=[EMBEDDINGS], evaluate=Script(losses))
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            other,
+            frozen=[EMBEDDINGS],
+            evaluate=Script(losses, stop_at=3),
+            checkpoints=tmp_path,
+        )
+    again = train(other, frozen=[EMBEDDINGS], evaluate=Script(losses[3:]), checkpoints=tmp_path)
+    assert again == unbroken
+    assert same(weights(one), weights(other))
+
+
+def test_a_budget_of_tokens_replaces_patience_and_epochs(train: Train) -> None:
+    falling = [5.0 * 0.98**n for n in range(90)]
+    epoch = train(evaluate=Script(falling))
+    assert (epoch.stopped, epoch.processed_bytes) == ("epochs", 300)
+    budget = 2 * epoch.processed_tokens
+    step = epoch.processed_tokens / 30
+    twice = train(evaluate=Script(falling), max_tokens=budget)
+    assert (twice.stopped, twice.best) == ("tokens", twice.decayed)
+    assert budget <= twice.processed_tokens <= budget + 2 * step
+    # A plateau that gains nothing goes on to its end all the same, and there is nothing to decay.
+    vain = train(evaluate=Script([5.0] + [6.0] * 90), max_tokens=budget)
+    assert (vain.stopped, vain.decayed) == ("tokens", None)
+    plateau = budget / (1 + SETTINGS.decay_share)
+    assert plateau <= vain.processed_tokens <= plateau + step
+
+
 @pytest.mark.parametrize("rows", [[], [Document("", "a"), Document("", "b")]])
 def test_no_text_is_refused(train: Train, rows: list[Document]) -> None:
     with pytest.raises(InputError) as caught:
@@ -326,7 +380,7 @@ def test_no_text_is_refused(train: Train, rows: list[Document]) -> None:
 
 
 def test_a_rate_that_diverges_is_passed_over() -> None:
-    reached = BestLoss((Evaluation(0, 0, 2.0),), None, 7, "epochs", Evaluation(3, 7, 1.0))
+    reached = BestLoss((Evaluation(0, 0, 2.0),), None, 7, 5, "epochs", Evaluation(3, 7, 1.0))
 
     def train(model: object, rate: float) -> BestLoss:
         if rate > 1.0:
@@ -335,6 +389,6 @@ def test_a_rate_that_diverges_is_passed_over() -> None:
 
     best = train_at_best_rate(object, (5.0, 0.5), train)  # type: ignore[arg-type]
     assert (best.learning_rate, best.valid_nats) == (0.5, {0.5: 1.0, 5.0: None})
-    assert best.processed_bytes == 7
+    assert (best.processed_bytes, best.processed_tokens) == (7, 5)
     with pytest.raises(ModelError, match="nan"):
         train_at_best_rate(object, (5.0, 6.0), train)  # type: ignore[arg-type]

@@ -12,12 +12,13 @@ from transformers import PreTrainedModel
 
 from lingraft.corpus.records import Document
 from lingraft.errors import InputError, ModelError
+from lingraft.model.precision import autocast_dtype
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, TrainingRun
 from lingraft.training.batches import pack
 from lingraft.training.loop import evaluation_steps
-from lingraft.training.trainer import Trainer, autocast_dtype
+from lingraft.training.trainer import Trainer
 from lingraft.units import Budget
 
 MakeModel = Callable[..., PreTrainedModel]

@@ -1,6 +1,5 @@
 """Rows are shared out to threads, and the step is the same."""
 
-import platform
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +12,7 @@ from lingraft.corpus.records import Document
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer
 from lingraft.training.batches import Batch, Packing, pack
-from lingraft.training.threads import has_dropout, in_threads, keep_memory
+from lingraft.training.threads import has_dropout, in_threads
 from lingraft.training.trainer import Trainer
 
 MakeModel = Callable[..., PreTrainedModel]
@@ -86,12 +85,3 @@ def test_dropout_is_seen(make_model: MakeModel) -> None:
     off = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     assert not has_dropout(make_model("gpt2", 258, **off))
     assert has_dropout(make_model("llama_tied", 258, attention_dropout=0.1))
-
-
-def test_memory_is_kept_where_the_c_library_can() -> None:
-    assert keep_memory() == (platform.libc_ver()[0] == "glibc")
-
-
-def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
-    assert not keep_memory()

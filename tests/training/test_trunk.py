@@ -48,6 +48,21 @@ def test_each_size_ends_as_a_run_alone_to_the_bit_and_costs_less() -> None:
     assert together.processed_bytes < 0.85 * sum(one.processed_bytes for one in alone)
 
 
+def test_a_frozen_part_stays_in_the_trunk_and_in_every_branch() -> None:
+    frozen = [name for name, _ in byte_lm("1m", seed=0).named_parameters() if ".mlp." in name]
+
+    def parameters(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+        return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    before = parameters(byte_lm("1m", seed=0))
+    trunk = grown(SIZES[:2], evaluate=parameters, frozen=frozen)
+    for branch in trunk.branches:
+        for name, value in branch.value.items():
+            assert torch.equal(value, before[name]) == (name in frozen), name
+    # Bytes are tokens, and every document has an end that is predicted too.
+    assert trunk.processed_bytes < trunk.processed_tokens < 1.1 * trunk.processed_bytes
+
+
 def test_the_rate_rises_stays_and_falls(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[tuple[int, float]] = []
     step = Trainer.step

@@ -203,9 +203,9 @@ class _Table:
         return Repair(self.target, tuple(self._sizes[at] for at in self._curve.repaired))
 
     def transfers(self) -> Iterator[Transfer]:
-        scatter = _Scatter.of(list(self._groups.values()))
+        scatter = self._scatter
         reason = self._why_no_interval(scatter)
-        draws = None if reason else self._draws(scatter)
+        draws = None if reason else self.draws()
         for (init, size), runs in self._groups.items():
             if init == SCRATCH:
                 continue
@@ -248,26 +248,51 @@ class _Table:
         found = self._curve.invert(math.exp(_mean_log(runs)))
         return found.num_bytes, found.censored
 
-    def _draws(self, scatter: "_Scatter") -> "_Draws":
+    @cached_property
+    def _scatter(self) -> "_Scatter":
+        return _Scatter.of(list(self._groups.values()))
+
+    def draws(self) -> "Draws":
+        """Curves and losses of the bootstrap."""
         seed = derive(self._seed, "data transfer", self.target)
-        log_nats = dict(zip(self._groups, scatter.draw(self._num_draws, seed).T, strict=True))
+        log_nats = dict(zip(self._groups, self._scatter.draw(self._num_draws, seed).T, strict=True))
         fits = FITS[self._rule]
         nats = np.exp(np.stack([log_nats[SCRATCH, size] for size in self._sizes], axis=1))
         curves = [
             ScratchCurve(self._num_bytes, drawn, self._weights, fits[number % len(fits)])
             for number, drawn in enumerate(nats)
         ]
-        return _Draws(curves, log_nats)
+        return Draws(curves, log_nats)
+
+
+def target_draws(losses: Sequence[Loss], transfer: Transfer) -> "Draws":
+    """Returns the draws behind a transfer's interval, the same as they were.
+
+    Args:
+        losses: All losses of its target, as `data_transfer` was given them.
+        transfer: One that has an interval.
+    """
+    own = [loss for loss in losses if loss.target == transfer.target]
+    signature = transfer.signature
+    table = _Table(own, transfer.rule, signature["seed"], signature["num_draws"])
+    return table.draws()
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """Curves of the bootstrap draws, and what the other runs' losses were in the same draws."""
+class Draws:
+    """The bootstrap of one target.
+
+    Attributes:
+        curves: Its from-scratch curves.
+        log_nats: In the same draws, the logarithm of the loss of each kind of run, which is its
+            init and size.
+    """
 
     curves: Sequence[ScratchCurve]
     log_nats: Mapping[tuple[str, int], NDArray[np.float64]]
 
     def interval(self, kind: tuple[str, int]) -> tuple[float | None, float | None]:
+        """The 95 % interval of D_T of one kind of run; an open end is None."""
         losses = np.exp(self.log_nats[kind])
         found = [curve.invert(float(x)) for curve, x in zip(self.curves, losses, strict=True)]
         # Bounds sort to their own side of the curve, and an end that is a bound is open.

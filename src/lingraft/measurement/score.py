@@ -12,6 +12,7 @@ from lingraft.seeds import derive
 
 NUM_RESAMPLES = 1000
 COVERAGE = 0.95
+_DRAWN_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,13 @@ def bootstrap_interval(
         return None
     sums: NDArray[np.float64] = np.asarray(items, dtype=np.float64)
     generator = np.random.default_rng(derive(seed, "bootstrap", len(items)))
-    resampled = np.stack(
-        [
-            sums[generator.integers(len(sums), size=len(sums))].sum(axis=0)
-            for _ in range(NUM_RESAMPLES)
-        ]
-    )
+    at_once = max(_DRAWN_AT_ONCE // len(sums), 1)
+    parts = []
+    for first in range(0, NUM_RESAMPLES, at_once):
+        num = min(at_once, NUM_RESAMPLES - first)
+        drawn_RN = generator.integers(len(sums), size=(num, len(sums)))
+        parts.append(np.stack([sums[:, column][drawn_RN].sum(axis=1) for column in (0, 1)], 1))
+    resampled = np.concatenate(parts)
     if not np.all(resampled[:, 1] > 0):
         return None
     edges = np.quantile(

@@ -1,4 +1,7 @@
-"""Byte language models on one ladder of sizes, as ordinary Llama models of transformers."""
+"""Byte language models on one ladder of sizes, as ordinary Llama models of transformers.
+
+The same ladder takes other vocabularies: what a study of bytes is compared with.
+"""
 
 from dataclasses import dataclass
 
@@ -8,9 +11,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, PretrainedConfig, PreTra
 from lingraft.errors import InputError
 from lingraft.seeds import derive
 from lingraft.tokenizer.byte_vocabulary import byte_tokenizer
+from lingraft.tokenizer.tokenizer import Tokenizer
+
+ROWS_MULTIPLE = 128
+"""Rows are padded to a multiple of it, as in arXiv 2404.08191."""
 
 NUM_ROWS = 384
-"""Rows for the 259 ids of `byte_tokenizer`, a multiple of 128 as in arXiv 2404.08191."""
+"""Rows for the 259 ids of `byte_tokenizer`."""
 
 MAX_WINDOW = 2048
 """Longest window in tokens; the paper trains on windows of 1024."""
@@ -74,7 +81,25 @@ def byte_lm(size: str, *, seed: int) -> PreTrainedModel:
     Raises:
         InputError: There is no such size.
     """
-    config = byte_config(size)
+    return ladder_lm(size, byte_tokenizer(), seed=seed)
+
+
+def ladder_lm(size: str, tokenizer: Tokenizer, *, seed: int) -> PreTrainedModel:
+    """Makes the model of `byte_lm` with another vocabulary: the same body, other rows.
+
+    Args:
+        size: One of `SIZES`.
+        tokenizer: Gives the number of rows, padded to a multiple of `ROWS_MULTIPLE`, and the ids
+            of start, end and padding.
+        seed: Of the weights.
+
+    Returns:
+        A `LlamaForCausalLM` in float32, in evaluation mode.
+
+    Raises:
+        InputError: There is no such size.
+    """
+    config = ladder_config(size, tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "byte_lm", size))
         model = LlamaForCausalLM(config)
@@ -91,11 +116,20 @@ def byte_config(size: str) -> LlamaConfig:
     Raises:
         InputError: There is no such size.
     """
+    return ladder_config(size, byte_tokenizer())
+
+
+def ladder_config(size: str, tokenizer: Tokenizer) -> LlamaConfig:
+    """Returns the configuration of a size with another vocabulary, see `ladder_lm`.
+
+    Raises:
+        InputError: There is no such size.
+    """
     if size not in SIZES:
         raise InputError(expected=f"one of {', '.join(SIZES)}", got=repr(size), where="size")
-    shape, tokenizer = SIZES[size], byte_tokenizer()
+    shape = SIZES[size]
     return LlamaConfig(
-        vocab_size=NUM_ROWS,
+        vocab_size=num_rows(len(tokenizer)),
         hidden_size=shape.width,
         intermediate_size=4 * shape.width,
         num_hidden_layers=shape.num_layers,
@@ -113,6 +147,11 @@ def byte_config(size: str) -> LlamaConfig:
     )
 
 
+def num_rows(num_ids: int) -> int:
+    """Returns the rows of a matrix for so many ids, padded to a multiple of `ROWS_MULTIPLE`."""
+    return -(-num_ids // ROWS_MULTIPLE) * ROWS_MULTIPLE
+
+
 def num_flops_per_token(config: PretrainedConfig, *, window_tokens: int) -> float:
     """Returns the floating-point operations that one token costs in training.
 
@@ -121,7 +160,7 @@ def num_flops_per_token(config: PretrainedConfig, *, window_tokens: int) -> floa
     Attention counts the whole window, as is the custom for MFU, though a causal one needs half.
 
     Args:
-        config: Of a byte language model (`byte_config`).
+        config: Of a model of the ladder (`ladder_config`).
         window_tokens: Tokens that the model sees at once.
     """
     width, num_layers = config.hidden_size, config.num_hidden_layers

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from lingraft.corpus import read_pairs
 from lingraft.corpus.contamination import contamination
@@ -18,34 +18,38 @@ from lingraft.languages import Language
 from lingraft.measurement import Cell, Loss, associations, commutativity, data_transfer, predict
 from lingraft.measurement.data_transfer import DataTransfer, Rule, Transfer
 from lingraft.measurement.failure_signatures import failure_signatures
+from lingraft.measurement.parts_carried import parts_carried
 from lingraft.measurement.prediction import variance_shares
 from lingraft.measurement.transfer_losses import COLUMNS
-from lingraft.model import byte_lm
+from lingraft.model.byte_lm import ladder_lm
+from lingraft.pipelines.transfer_arms import Arm
+from lingraft.pipelines.transfer_inputs import Source
 from lingraft.pipelines.transfer_runs import RESULT, RunSettings
 from lingraft.pipelines.transfer_texts import read_part
 from lingraft.report.transfer import write_transfer_report
 from lingraft.runtime import Runtime
+from lingraft.tokenizer import Tokenizer, byte_tokenizer
 
-if TYPE_CHECKING:
-    from lingraft.pipelines.transfer_study import Source
-
-VERSION = 2
+VERSION = 3
 FORMAT = "lingraft-transfer-1"
 _MAX_LINES = 1_000
 _HELD_OUT = ("valid", "test")
+_COSTS = ("processed_bytes", "processed_flops")
 _FEATURES = ("script_overlap", "unigram_divergence_bits", "bigram_divergence_bits")
 
 
 def transfer_record(
     *,
     runs: Sequence[Mapping[str, Any]],
-    sources: "Sequence[Source]",
+    sources: Sequence[Source],
     targets: Sequence[str],
     source_texts: Mapping[str, Path],
     target_texts: Mapping[str, Path],
     pairs: Mapping[str, Path],
     reference_lang: str,
     size: str,
+    arm: Arm,
+    tokenizer: Path | None,
     settings: RunSettings,
     rule: str,
     scale: str,
@@ -63,7 +67,9 @@ def transfer_record(
         target_texts: The same by the target's code.
         pairs: Parallel text by the target's code.
         reference_lang: Code of the pairs' other language.
-        size: Of the byte model.
+        size: Of the model.
+        arm: What text was cut into, and what runs might cost.
+        tokenizer: Folder of the tokenizer; None for bytes.
         settings: Of all runs.
         rule: How curves are read.
         scale: Of the study.
@@ -93,16 +99,14 @@ def transfer_record(
         "question": "What was pretraining worth, in bytes of target text?",
         "scale": scale,
         "rule": rule,
-        "model": {
-            "size": size,
-            "num_parameters": sum(p.numel() for p in byte_lm(size, seed=0).parameters()),
-        },
+        "model": _model(size, arm, tokenizer),
         "names": _names(sources, targets),
         "targets": list(targets),
         "sources": [source.name for source in sources],
         "sizes": sorted({row["dataset_bytes"] for row in rows if row["dataset_bytes"]}),
         "losses": rows,
         "transfers": [transfer.to_record() for transfer in weighed.transfers],
+        "parts": _parts(losses, weighed, sources),
         "repairs": [repair.describe() for repair in weighed.repairs],
         "units": {
             code: _units(target_texts[code], code, pairs, reference_lang, seed) for code in targets
@@ -111,7 +115,7 @@ def transfer_record(
         "contamination": _contaminations(sources, targets, source_texts, target_texts, seed),
         **_tests(weighed, alike, seed),
         "failures": [found.to_record() for found in failure_signatures(losses, weighed)],
-        "cost": _cost(rows, settings),
+        "cost": _cost(rows, settings, arm),
         "threads": runtime.threads,
     }
     write_text(out / "losses.csv", losses_csv(losses))
@@ -148,15 +152,44 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     result = read_json(run["run"] / RESULT)
     if "sizes" in result:  # a trunk: its text is told once, with its largest size
         largest = run["dataset_bytes"] == max(map(int, result["sizes"]))
-        processed = result["processed_bytes"] if largest else 0
-        one = result["sizes"][str(run["dataset_bytes"])]
-        result = {**result, **one, "processed_bytes": processed}
-    kept = ("nats_per_byte", "valid_nats_per_byte", "processed_bytes", "learning_rate")
+        costs = {key: result[key] if largest else 0 for key in _COSTS}
+        result = {**result, **result["sizes"][str(run["dataset_bytes"])], **costs}
+    kept = ("nats_per_byte", "valid_nats_per_byte", "learning_rate", *_COSTS)
     described = {key: value for key, value in run.items() if key != "run"}
     return {**described, **{key: result[key] for key in kept}}
 
 
-def _names(sources: "Sequence[Source]", targets: Sequence[str]) -> dict[str, str]:
+def _model(size: str, arm: Arm, folder: Path | None) -> dict[str, Any]:
+    tokenizer = byte_tokenizer() if folder is None else Tokenizer.load(folder)
+    model = ladder_lm(size, tokenizer, seed=0)
+    return {
+        "size": size,
+        "num_parameters": sum(p.numel() for p in model.parameters()),
+        "arm": arm.name,
+        "num_ids": len(tokenizer),
+    }
+
+
+def _parts(
+    losses: Sequence[Loss], weighed: DataTransfer, sources: Sequence[Source]
+) -> list[dict[str, Any]]:
+    """What each part carried, for sources without a part whose whole was weighed too."""
+    whole = {s.whole: s.name for s in sources if s.reset is None and s.frozen is None}
+    parted = {s.name: s for s in sources if (s.reset or s.frozen) is not None and s.whole in whole}
+    wholes = {name: whole[source.whole] for name, source in parted.items()}
+    return [
+        {
+            **found.to_record(),
+            "part": parted[found.without].reset or parted[found.without].frozen,
+            "treatment": "frozen" if parted[found.without].reset is None else "drawn anew",
+        }
+        for found in parts_carried(losses, weighed.transfers, wholes)
+        # Before any training a frozen model is the whole one.
+        if found.data_finetuned_bytes or parted[found.without].reset is not None
+    ]
+
+
+def _names(sources: Sequence[Source], targets: Sequence[str]) -> dict[str, str]:
     names = {code: Language.parse(code).name for code in targets}
     for source in sources:
         plain = source.name == source.lang
@@ -189,7 +222,7 @@ def _units(
 
 
 def _similarities(
-    sources: "Sequence[Source]",
+    sources: Sequence[Source],
     targets: Sequence[str],
     source_texts: Mapping[str, Path],
     target_texts: Mapping[str, Path],
@@ -209,7 +242,7 @@ def _similarities(
 
 
 def _contaminations(
-    sources: "Sequence[Source]",
+    sources: Sequence[Source],
     targets: Sequence[str],
     source_texts: Mapping[str, Path],
     target_texts: Mapping[str, Path],
@@ -354,11 +387,13 @@ def _predicted(
     }
 
 
-def _cost(rows: Sequence[Mapping[str, Any]], settings: RunSettings) -> dict[str, Any]:
-    """Bytes trained on, against every rate for every run to the last epoch and a decay."""
+def _cost(rows: Sequence[Mapping[str, Any]], settings: RunSettings, arm: Arm) -> dict[str, Any]:
+    """Bytes and FLOPs, against every rate for every run to the last epoch and a decay."""
     best_loss = settings.best_loss
     most = best_loss.max_epochs * (1 + best_loss.decay_share) * len(settings.learning_rates)
+    naive = math.ceil(sum(row["dataset_bytes"] for row in rows) * most)
     return {
-        "processed_bytes": sum(row["processed_bytes"] for row in rows),
-        "naive_bytes": math.ceil(sum(row["dataset_bytes"] for row in rows) * most),
+        **{key: sum(row[key] for row in rows) for key in _COSTS},
+        # At equal FLOPs no run has a last epoch.
+        "naive_bytes": naive if arm.equal == "bytes" else None,
     }

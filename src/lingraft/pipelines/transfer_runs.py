@@ -12,8 +12,9 @@ from lingraft.corpus import Document
 from lingraft.files import read_json, write_json
 from lingraft.languages import Language
 from lingraft.measurement import Score, bits_per_byte
-from lingraft.model import CausalScorer, byte_lm, load, save
-from lingraft.model.parts import reset_part
+from lingraft.model import CausalScorer, load, save
+from lingraft.model.byte_lm import ladder_config, ladder_lm, num_flops_per_token
+from lingraft.model.parts import names_of_part, reset_part
 from lingraft.pipelines.transfer_texts import read_part, training_prefix
 from lingraft.runtime import Runtime
 from lingraft.study import Progress, share_reporter
@@ -25,9 +26,9 @@ from lingraft.training.best_loss import (
     train_at_best_rate,
     train_to_best,
 )
-from lingraft.training.trunk import TrunkSettings, train_trunk
+from lingraft.training.trunk import Trunk, TrunkSettings, train_trunk
 
-VERSION = 3
+VERSION = 4
 RESULT = "result.json"
 
 
@@ -37,7 +38,7 @@ class RunSettings:
 
     Attributes:
         batch_bytes: Text of one optimiser step.
-        window_tokens: Bytes that the model sees at once, start and end tokens included.
+        window_tokens: Tokens that the model sees at once, start and end tokens included.
         learning_rates: Plateau rates to choose from on valid text.
         best_loss: How far a run goes.
     """
@@ -53,23 +54,27 @@ def pretrain(
     text: Path,
     lang: str,
     size: str,
+    tokenizer: Path | None,
     num_bytes: int,
     settings: RunSettings,
     rate: float | None,
+    budget: Path | None,
     seed: int,
     out: Path,
     runtime: Runtime,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Trains a byte model on a source text; the folder is a loadable model.
+    """Trains a model on a source text; the folder is a loadable model.
 
     Args:
         text: A text of `study_text`.
         lang: Code of its language.
-        size: Of the byte model.
+        size: Of the model.
+        tokenizer: Folder of its tokenizer; None for bytes.
         num_bytes: Text, the first of the seed's order.
         settings: Of all runs.
         rate: Plateau rate; None chooses on valid text.
+        budget: Folder of a run whose FLOPs this one may take; None trains to the best loss.
         seed: Of the weights, and of the choice and order of the text.
         out: Folder of the model.
         runtime: Threads and device.
@@ -78,10 +83,9 @@ def pretrain(
     Returns:
         Loss on valid text, bytes processed, the rate.
     """
-    start = _Start(size, None, None, seed)
-    return _best_run(
-        start, text, lang, num_bytes, settings, rate, out, runtime, progress, keep=True
-    )
+    start = _Start(size, _tokenizer(tokenizer), seed)
+    work = _Work(text, lang, num_bytes, settings, rate, _budget(budget))
+    return _best_run(start, work, out, runtime, progress, keep=True)
 
 
 pretrain.RESUMABLE = True  # type: ignore[attr-defined]
@@ -92,11 +96,14 @@ def train_target(
     text: Path,
     lang: str,
     size: str,
+    tokenizer: Path | None,
     source: Path | None,
     reset: str | None,
+    frozen: str | None,
     num_bytes: int,
     settings: RunSettings,
     tuned: Path | None,
+    budget: Path | None,
     seed: int,
     out: Path,
     runtime: Runtime,
@@ -107,24 +114,28 @@ def train_target(
     Args:
         text: A text of `study_text`.
         lang: Code of its language.
-        size: Of the byte model.
+        size: Of the model.
+        tokenizer: Folder of its tokenizer, the source's own; None for bytes.
         source: Folder of the pretrained model; None for random weights.
         reset: Part of it that starts from random weights again, see `model.parts`.
+        frozen: Part of it that stays as it is while the others are trained.
         num_bytes: Target text; 0 measures the model as it is.
         settings: Of all runs.
         tuned: Folder of a run of the same size and kind of weights whose rate is taken; None
             chooses one here.
+        budget: Folder of a run whose FLOPs this one may take; None trains to the best loss.
         seed: Of random weights, and of the choice and order of the text.
         out: Folder for `result.json`.
         runtime: Threads and device.
         progress: Where to report to.
 
     Returns:
-        Losses on valid and test text, bytes processed, the rate.
+        Losses on valid and test text, bytes and FLOPs processed, the rate.
     """
     rate = None if tuned is None else read_json(tuned / RESULT)["learning_rate"]
-    start = _Start(size, source, reset, seed)
-    return _best_run(start, text, lang, num_bytes, settings, rate, out, runtime, progress)
+    start = _Start(size, _tokenizer(tokenizer), seed, source, reset, frozen)
+    work = _Work(text, lang, num_bytes, settings, rate, _budget(budget))
+    return _best_run(start, work, out, runtime, progress)
 
 
 train_target.RESUMABLE = True  # type: ignore[attr-defined]
@@ -135,8 +146,10 @@ def train_sizes(
     text: Path,
     lang: str,
     size: str,
+    tokenizer: Path | None,
     source: Path | None,
     reset: str | None,
+    frozen: str | None,
     sizes: Sequence[int],
     settings: RunSettings,
     tuned: Path | None,
@@ -150,9 +163,11 @@ def train_sizes(
     Args:
         text: A text of `study_text`.
         lang: Code of its language.
-        size: Of the byte model.
+        size: Of the model.
+        tokenizer: Folder of its tokenizer, the source's own; None for bytes.
         source: Folder of the pretrained model; None for random weights.
         reset: Part of it that starts from random weights again.
+        frozen: Part of it that stays as it is.
         sizes: Bytes of target text, rising.
         settings: Of all runs.
         tuned: Folder of a run of the same kind of weights whose rate is taken; None chooses the
@@ -166,9 +181,10 @@ def train_sizes(
         Losses on valid and test text by size, bytes processed, the rate.
     """
     torch.set_num_threads(runtime.threads)
-    language, tokenizer = Language.parse(lang), byte_tokenizer()
+    start = _Start(size, _tokenizer(tokenizer), seed, source, reset, frozen)
+    language = Language.parse(lang)
     valid, test = (read_part(text, name, language).records for name in ("valid", "test"))
-    packing = _packing(tokenizer, settings)
+    packing = _packing(start.tokenizer, settings)
     documents = training_prefix(text, language, sizes[-1], seed).records
     rates = settings.learning_rates
     if tuned is not None:
@@ -176,14 +192,15 @@ def train_sizes(
 
     def losses(trained: PreTrainedModel) -> dict[str, float]:
         return {
-            "valid_nats_per_byte": _nats(_score(trained, tokenizer, packing, valid)),
-            "nats_per_byte": _nats(_score(trained, tokenizer, packing, test)),
+            "valid_nats_per_byte": _nats(_score(trained, start.tokenizer, packing, valid)),
+            "nats_per_byte": _nats(_score(trained, start.tokenizer, packing, test)),
         }
 
-    grown = {
-        rate: train_trunk(
-            _Start(size, source, reset, seed).model(),
-            tokenizer,
+    def grow(rate: float) -> Trunk:
+        model = start.model()
+        return train_trunk(
+            model,
+            start.tokenizer,
             documents,
             sizes=sizes,
             evaluate=losses,
@@ -194,15 +211,18 @@ def train_sizes(
                 weight_decay=settings.best_loss.weight_decay,
             ),
             seed=seed,
+            frozen=start.frozen_names(model),
             runtime=runtime,
             advance=share_reporter(progress, f"{len(sizes)} sizes at {rate:g}"),
         )
-        for rate in rates
-    }
+
+    grown = {rate: grow(rate) for rate in rates}
     best = min(grown, key=lambda rate: grown[rate].branches[-1].value["valid_nats_per_byte"])
     result = {
         "learning_rate": best,
         "processed_bytes": sum(trunk.processed_bytes for trunk in grown.values()),
+        "processed_flops": start.flops_per_token(settings)
+        * sum(trunk.processed_tokens for trunk in grown.values()),
         "sizes": {
             str(branch.asked_bytes): {**branch.value, "num_bytes": branch.num_bytes}
             for branch in grown[best].branches
@@ -216,12 +236,14 @@ class _Start(NamedTuple):
     """What a run begins with: weights, and the seed that draws them and the text's order."""
 
     size: str
-    source: Path | None
-    reset: str | None
+    tokenizer: Tokenizer
     seed: int
+    source: Path | None = None
+    reset: str | None = None
+    frozen: str | None = None
 
     def model(self) -> PreTrainedModel:
-        fresh = byte_lm(self.size, seed=self.seed)
+        fresh = ladder_lm(self.size, self.tokenizer, seed=self.seed)
         if self.source is None:
             return fresh
         model = load(self.source, dtype=torch.float32).model
@@ -229,14 +251,30 @@ class _Start(NamedTuple):
             reset_part(model, fresh, self.reset)
         return model
 
+    def frozen_names(self, model: PreTrainedModel) -> Sequence[str]:
+        if self.frozen is None:
+            return ()
+        return names_of_part((name for name, _ in model.named_parameters()), self.frozen)
+
+    def flops_per_token(self, settings: RunSettings) -> float:
+        config = ladder_config(self.size, self.tokenizer)
+        return num_flops_per_token(config, window_tokens=settings.window_tokens)
+
+
+class _Work(NamedTuple):
+    """What a run is trained on, how, and what it may cost: FLOPs, or None for its best loss."""
+
+    text: Path
+    lang: str
+    num_bytes: int
+    settings: RunSettings
+    rate: float | None
+    max_flops: float | None
+
 
 def _best_run(
     start: _Start,
-    text: Path,
-    lang: str,
-    num_bytes: int,
-    settings: RunSettings,
-    rate: float | None,
+    work: _Work,
     out: Path,
     runtime: Runtime,
     progress: Progress,
@@ -245,8 +283,9 @@ def _best_run(
 ) -> dict[str, Any]:
     """Trains once for each rate, keeps the best on valid text, and measures that on test text."""
     torch.set_num_threads(runtime.threads)
-    language = Language.parse(lang)
-    tokenizer = byte_tokenizer()
+    language, settings, num_bytes = Language.parse(work.lang), work.settings, work.num_bytes
+    text, tokenizer = work.text, start.tokenizer
+    flops = start.flops_per_token(settings)
     valid, test = (read_part(text, name, language).records for name in ("valid", "test"))
     packing = _packing(tokenizer, settings)
     documents = training_prefix(text, language, num_bytes, start.seed).records if num_bytes else ()
@@ -261,12 +300,14 @@ def _best_run(
             learning_rate=one,
             settings=settings.best_loss,
             seed=start.seed,
+            frozen=start.frozen_names(model),
+            max_tokens=None if work.max_flops is None else work.max_flops / flops,
             runtime=runtime,
             checkpoints=out / "checkpoints" / f"{one:g}",
             advance=share_reporter(progress, f"{num_bytes:,} bytes at {one:g}"),
         )
 
-    rates = settings.learning_rates if rate is None else (rate,)
+    rates = settings.learning_rates if work.rate is None else (work.rate,)
     best = train_at_best_rate(start.model, rates, train_one) if num_bytes else None
     model = start.model() if best is None else best.model
     reached = (
@@ -282,6 +323,8 @@ def _best_run(
         "learning_rate": 0.0 if best is None else best.learning_rate,
         "learning_rates": {f"{one:g}": found for one, found in tried.items()},
         "processed_bytes": 0 if best is None else best.processed_bytes,
+        "processed_flops": 0.0 if best is None else best.processed_tokens * flops,
+        "num_flops": 0.0 if best is None else best.run.processed_tokens * flops,
         "num_bytes": sum(len(document.text.encode("utf-8")) for document in documents),
     }
     if keep:
@@ -289,6 +332,15 @@ def _best_run(
     curve = None if best is None else asdict(best.run)
     write_json(out / RESULT, {**result, "test": score.to_record(), "best_run": curve})
     return result
+
+
+def _tokenizer(folder: Path | None) -> Tokenizer:
+    return byte_tokenizer() if folder is None else Tokenizer.load(folder)
+
+
+def _budget(folder: Path | None) -> float | None:
+    """FLOPs of the run that another run kept, without those at other rates."""
+    return None if folder is None else float(read_json(folder / RESULT)["num_flops"])
 
 
 def _packing(tokenizer: Tokenizer, settings: RunSettings) -> Packing:
@@ -307,6 +359,7 @@ def _score(
 
 
 def _nats(score: Score) -> float:
-    """Nats per byte: a byte tokenizer loses nothing, so the score is always defined."""
+    """Nats per byte: neither bytes nor a BPE of bytes lose text, so the score is defined."""
+    assert not score.reason
     assert score.denominator > 0
     return score.numerator / score.denominator

@@ -1,179 +1,53 @@
 """The study of data transfer: which jobs it takes to weigh sources for targets, in bytes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, cached_property
+from typing import Any
 
 from lingraft.errors import InputError
-from lingraft.languages import Language
-from lingraft.model.byte_lm import byte_config, num_flops_per_token
+from lingraft.model.byte_lm import byte_config, num_flops_per_token, num_rows
+from lingraft.pipelines.transfer_arms import (
+    BYTES,
+    EXPECTED_BYTES_PER_TOKEN,
+    Arm,
+    compare_arms,
+    study_tokenizer,
+)
+from lingraft.pipelines.transfer_inputs import HubText, Source, TransferInputs
 from lingraft.pipelines.transfer_law import transfer_law
 from lingraft.pipelines.transfer_record import transfer_record
 from lingraft.pipelines.transfer_runs import RunSettings, pretrain, train_sizes, train_target
-from lingraft.pipelines.transfer_texts import CONTROLS, Control, Part, hub_text, study_text
+from lingraft.pipelines.transfer_texts import Control, Part, hub_text, study_text
 from lingraft.study import File, Job, Plan, job
 
-
-@dataclass(frozen=True)
-class TextFiles:
-    """One language's text.
-
-    Attributes:
-        train: Files of documents.
-        valid: File of held-out documents for choices.
-        test: File of held-out documents for losses.
-    """
-
-    train: Sequence[Path]
-    valid: Path
-    test: Path
-
-
-@dataclass(frozen=True)
-class HubText:
-    """One language's text on a hub.
-
-    Attributes:
-        name: Of the data set.
-        config: Its subset.
-        num_bytes: Training text to fetch.
-    """
-
-    name: str
-    config: str | None
-    num_bytes: int
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a model is pretrained on.
-
-    Attributes:
-        name: How tables call it.
-        lang: Code of the language of its text.
-        control: See `study_text`.
-        injected_lang: Language of the text that is mixed in, or None.
-        injected_share: Share of the lines that it replaces.
-        reset: Part of the pretrained model that starts from random weights again, see
-            `model.parts`, or None.
-    """
-
-    name: str
-    lang: str
-    control: Control | None = None
-    injected_lang: str | None = None
-    injected_share: float = 0.0
-    reset: str | None = None
-
-    @classmethod
-    def parse(cls, text: str, *, first: Language) -> "Source":
-        """Returns what ``en``, ``shuffled``, ``en/mlp`` or ``en+nl:0.01`` stand for.
-
-        Args:
-            text: A language; a control, made from text of the first source; either of them
-                without a part of the model; or a language with a share of another's lines.
-            first: The first source.
-
-        Raises:
-            InputError: A share that is not in (0, 1).
-        """
-        for control in CONTROLS:
-            if text == control:
-                return cls(control, str(first), control)
-        whole, slash, part = text.partition("/")
-        if slash:
-            return replace(cls.parse(whole, first=first), name=text, reset=part)
-        name, plus, mixed = text.partition("+")
-        lang = str(Language.parse(name))
-        if not plus:
-            return cls(lang, lang)
-        other, _, share = mixed.partition(":")
-        try:
-            value = float(share)
-        except ValueError:
-            value = 0.0
-        if not 0.0 < value < 1.0:
-            raise InputError(
-                expected="a share of lines in (0, 1), such as en+nl:0.01", got=text, where="sources"
-            )
-        into = str(Language.parse(other))
-        return cls(f"{lang}+{value:.2%} {into}", lang, None, into, value)
-
-
-@dataclass(frozen=True)
-class TransferInputs:
-    """What the study compares.
-
-    Attributes:
-        sources: What models are pretrained on.
-        targets: Codes of the target languages.
-        texts: Files by code of the language.
-        pairs: Files of parallel text by code of the target, for the byte premium.
-        reference_lang: Code of the language on the pairs' other side.
-        size: Of the byte model.
-        scratch_sizes: Bytes of target text that random weights are trained on.
-        finetuned_sizes: Bytes that pretrained weights are trained on; 0 for the zero-shot point.
-        source_bytes: Text of a pretraining.
-        source_epochs: Most often that a pretraining reads it.
-        source_share: Share of the pages on the source side.
-        held_out_bytes: Valid and test text, each.
-        scratch_seeds: Seeds of the runs from random weights.
-        most_seeded_bytes: Larger sizes from scratch have the first seed only, since scatter is
-            pooled over sizes and costs least at the small ones.
-        finetuned_seeds: Seeds of the runs from pretrained weights.
-        one_pass: Whether text is read once, so that all sizes of a seed share a trunk, instead of
-            each being trained to its best.
-        content_factors: Bytes of each target that say as much as a byte of the reference
-            language: its `finetuned_sizes` are multiplied by them. None for equal bytes.
-        tuned_by: ``"size"`` chooses a learning rate for each size and kind of weights;
-            ``"smallest"`` saves the largest runs: random weights take the smallest size's at all
-            sizes. Pretrained ones always choose by size, for their best rate changes with it
-            (docs/log.md, "data transfer on a laptop").
-        rule: How curves are read, see `data_transfer`.
-        scale: Name of the scale.
-        seed: Of texts, pretraining and intervals.
-    """
-
-    sources: Sequence[Source]
-    targets: Sequence[str]
-    texts: Mapping[str, TextFiles | HubText]
-    pairs: Mapping[str, Path]
-    reference_lang: str
-    size: str
-    scratch_sizes: Sequence[int]
-    finetuned_sizes: Sequence[int]
-    source_bytes: int
-    source_epochs: float
-    source_share: float
-    held_out_bytes: int
-    scratch_seeds: Sequence[int]
-    most_seeded_bytes: int
-    finetuned_seeds: Sequence[int]
-    tuned_by: Literal["size", "smallest"]
-    rule: str
-    scale: str
-    seed: int
-    one_pass: bool = False
-    content_factors: Mapping[str, float] = field(default_factory=dict)
+# Of each text: the trainer holds all of it in memory.
+_TOKENIZER_BYTES = 10_000_000
 
 
 def transfer_plan(
-    inputs: TransferInputs, settings: RunSettings, *, sizes: Sequence[str] = ()
+    inputs: TransferInputs,
+    settings: RunSettings,
+    *,
+    sizes: Sequence[str] = (),
+    arms: Sequence[Arm] = (),
 ) -> Plan:
     """Returns the jobs of the study, without running any.
 
     The target `report` gathers all runs into `losses.csv`, `record.json` and `report.html`. With
     several sizes of the model there is a `report-SIZE` of each, and `law` fits how transfer grows.
+    With several arms there is a `report-ARM` of each, and `arms` sets them side by side; with
+    both, names end in ``-SIZE-ARM``.
 
     Args:
         inputs: What is compared.
         settings: How runs are trained.
-        sizes: Sizes of the byte model, instead of the inputs' own.
+        sizes: Sizes of the model, instead of the inputs' own.
+        arms: What text is cut into, instead of the inputs' own.
 
     Raises:
-        InputError: Fewer than three sizes from scratch, or a language without text.
+        InputError: Fewer than three sizes from scratch, a language without text, or equal FLOPs
+            where text is read but once.
     """
     if len(set(inputs.scratch_sizes)) < 3:
         raise InputError(
@@ -181,12 +55,35 @@ def transfer_plan(
             got=", ".join(map(str, inputs.scratch_sizes)) or "none",
             where="sizes",
         )
-    if len(sizes) < 2:
-        one = replace(inputs, size=sizes[0]) if sizes else inputs
-        return Plan({"report": _report(one, settings)}, name="data-transfer")
-    reports = {f"report-{size}": _report(replace(inputs, size=size), settings) for size in sizes}
-    law = job(transfer_law, name="law", reports=list(reports.values()), seed=inputs.seed)
-    return Plan({**reports, "law": law}, name="data-transfer")
+    sizes = sizes or [inputs.size]
+    arms = arms or [inputs.arm]
+    if inputs.one_pass and any(arm.equal == "flops" for arm in arms):
+        raise InputError(
+            expected="arms at equal bytes, where text is read once",
+            got=", ".join(arm.name for arm in arms),
+            where="tokenizer",
+            hint="leave out one_pass, or the arms that end in /flops",
+        )
+    # A name says what there are several of.
+    size_ends = {size: f"-{size}" if len(sizes) > 1 else "" for size in sizes}
+    arm_ends = {arm: f"-{arm.name}" if len(arms) > 1 else "" for arm in arms}
+    reports = {
+        (size, arm): _report(replace(inputs, size=size, arm=arm), settings)
+        for size in size_ends
+        for arm in arm_ends
+    }
+    targets = {
+        f"report{size_ends[size]}{arm_ends[arm]}": report for (size, arm), report in reports.items()
+    }
+    if len(size_ends) > 1:
+        for arm, end in arm_ends.items():
+            grown = [reports[size, arm] for size in size_ends]
+            targets[f"law{end}"] = job(transfer_law, name="law", reports=grown, seed=inputs.seed)
+    if len(arm_ends) > 1:
+        for size, end in size_ends.items():
+            beside = [reports[size, arm] for arm in arm_ends]
+            targets[f"arms{end}"] = job(compare_arms, name="arms", reports=beside)
+    return Plan(targets, name="data-transfer")
 
 
 def _report(inputs: TransferInputs, settings: RunSettings) -> Job:
@@ -203,6 +100,8 @@ def _report(inputs: TransferInputs, settings: RunSettings) -> Job:
         pairs={code: File(path) for code, path in inputs.pairs.items() if code in inputs.targets},
         reference_lang=inputs.reference_lang,
         size=inputs.size,
+        arm=inputs.arm,
+        tokenizer=builder.tokenizer,
         settings=settings,
         rule=inputs.rule,
         scale=inputs.scale,
@@ -216,6 +115,27 @@ class _Builder:
     def __init__(self, inputs: TransferInputs, settings: RunSettings) -> None:
         self.inputs, self.settings = inputs, settings
         self._file = cache(File)
+        # At equal FLOPs every run has a run of bytes whose FLOPs it may take.
+        self._bytes = (
+            _Builder(replace(inputs, arm=BYTES), settings) if inputs.arm.equal == "flops" else None
+        )
+
+    @cached_property
+    def tokenizer(self) -> Job | None:
+        """The one vocabulary of the study; none for bytes."""
+        if self.inputs.arm.vocab_size is None:
+            return None
+        texts = {self.source_text(source): source.lang for source in self.inputs.sources}
+        texts |= {self.target_text(code): code for code in self.inputs.targets}
+        return job(
+            study_tokenizer,
+            name=f"tokenizer-bpe-{self.inputs.arm.vocab_size}",
+            texts=list(texts),
+            langs=list(texts.values()),
+            vocab_size=self.inputs.arm.vocab_size,
+            most_bytes=_TOKENIZER_BYTES,
+            seed=self.inputs.seed,
+        )
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run with what the table of losses says of it."""
@@ -267,8 +187,10 @@ class _Builder:
             text=self.target_text(target),
             lang=target,
             size=self.inputs.size,
+            tokenizer=self.tokenizer,
             source=None if source is None else self._pretrained(source),
             reset=None if source is None else source.reset,
+            frozen=None if source is None else source.frozen,
             sizes=sizes,
             settings=self.settings,
             tuned=None if tuned == (target, source, seed) else self._trunk(*tuned),
@@ -354,6 +276,7 @@ class _Builder:
             text=self.source_text(source),
             lang=source.lang,
             size=self.inputs.size,
+            tokenizer=self.tokenizer,
             num_bytes=self.inputs.source_bytes,
             settings=replace(
                 self.settings,
@@ -361,6 +284,7 @@ class _Builder:
             ),
             # The largest size's rate is the best guess, without a second pretraining.
             rate=max(self.settings.learning_rates),
+            budget=None if self._bytes is None else self._bytes._pretrained(source),
             seed=self.inputs.seed,
             costs=self._costs(self.inputs.source_bytes * self.inputs.source_epochs),
         )
@@ -369,17 +293,23 @@ class _Builder:
         tuned = self._tuned(target, source, num_bytes, seed)
         name = "scratch" if source is None else source.control or source.lang
         num_rates = 1 if tuned is not None else len(self.settings.learning_rates)
+        budget = None
+        if self._bytes is not None and num_bytes:
+            budget = self._bytes._run(target, source, num_bytes, seed)
         return job(
             train_target,
             name=f"run-{name}-{target}",
             text=self.target_text(target),
             lang=target,
             size=self.inputs.size,
+            tokenizer=self.tokenizer,
             source=None if source is None else self._pretrained(source),
             reset=None if source is None else source.reset,
+            frozen=None if source is None else source.frozen,
             num_bytes=num_bytes,
             settings=self.settings,
             tuned=tuned,
+            budget=budget,
             seed=seed,
             costs=self._costs(num_bytes * num_rates * self.settings.best_loss.max_epochs),
         )
@@ -400,10 +330,16 @@ class _Builder:
         return None if tuned == (target, source, num_bytes, seed) else self._run(*tuned)
 
     def _costs(self, most_bytes: float) -> dict[str, float]:
-        """At most: patience ends most runs earlier. A byte is a token."""
-        flops = num_flops_per_token(
-            byte_config(self.inputs.size), window_tokens=self.settings.window_tokens
-        )
+        """At most: patience ends most runs earlier, and equal FLOPs are those of such runs."""
+        config, bytes_per_token = byte_config(self.inputs.size), 1.0
+        window = self.settings.window_tokens
+        of_bytes = num_flops_per_token(config, window_tokens=window)
+        if self.inputs.arm.vocab_size is not None:
+            config.vocab_size = num_rows(self.inputs.arm.vocab_size)
+            bytes_per_token = EXPECTED_BYTES_PER_TOKEN
+        flops = num_flops_per_token(config, window_tokens=window) / bytes_per_token
+        if self.inputs.arm.equal == "flops":
+            most_bytes *= of_bytes / flops
         return {"num_bytes": most_bytes, "num_flops": most_bytes * flops}
 
 

@@ -9,6 +9,7 @@ import torch
 from lingraft.corpus import Document
 from lingraft.errors import InputError
 from lingraft.model import byte_lm
+from lingraft.model.byte_lm import byte_config, num_flops_per_token
 from lingraft.pipelines.transfer_runs import RunSettings
 from lingraft.runtime import Runtime
 from lingraft.study import Plan
@@ -31,7 +32,7 @@ def check_time(
 
     Args:
         plan: Of a data transfer study.
-        sizes: Of its byte models; the largest is timed.
+        sizes: Of its models; the largest is timed, on bytes.
         settings: Of its runs.
         hours: That there are.
         workers: Processes of one thread each.
@@ -40,7 +41,10 @@ def check_time(
         InputError: The expected text is more than the machine reads in that time.
     """
     rate = bytes_per_second(sizes[-1], settings) * workers
-    most = sum(job.costs.get("num_bytes", 0.0) for job in plan.order)
+    # Bytes of the model that is timed: a smaller one, or one of other tokens, costs less or more.
+    config = byte_config(sizes[-1])
+    flops_per_byte = num_flops_per_token(config, window_tokens=settings.window_tokens)
+    most = sum(job.costs.get("num_flops", 0.0) for job in plan.order) / flops_per_byte
     expected, room = EXPECTED_SHARE * most, rate * hours * 3600
     if expected > room:
         raise InputError(

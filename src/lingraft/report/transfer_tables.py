@@ -42,6 +42,7 @@ def build_tables(record: Mapping[str, Any]) -> dict[str, NumberTable]:
     """Returns the tables of a checked record by name; those of missing parts have no rows."""
     return {
         "transfers": transfer_table(record),
+        "parts": _parts(record),
         "content": _content(record),
         "units": _units(record),
         "means": _means(record),
@@ -98,6 +99,24 @@ def _transfer_cells(cell: Transfer) -> tuple[str, ...]:
         _bound(cell, figure(cell["multiplier"], 2)),
         "; ".join(filter(None, (_REMARKS[cell["censored"]], one_line(cell["reason"]), no_ratio))),
     )
+
+
+def _parts(record: Mapping[str, Any]) -> NumberTable:
+    """Returns what each part carried; records of studies that name no part have no rows."""
+    headers = ("target", "source", "part", "which was", "D_F", "D_T lost", "95 % interval")
+    rows = [
+        (
+            *_pair(record, row),
+            row["part"],
+            row["treatment"],
+            format_bytes(row["data_finetuned_bytes"]),
+            _marked(row, row["carried_bytes"]),
+            NO_VALUE if row["interval"] is None else span(row["interval"]),
+            one_line(row["reason"]),
+        )
+        for row in record.get("parts", ())
+    ]
+    return NumberTable((*headers, "remark"), tuple(rows), num_labels=4, num_remarks=1)
 
 
 def _content(record: Mapping[str, Any]) -> NumberTable:

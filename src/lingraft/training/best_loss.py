@@ -6,7 +6,7 @@ steps there. Here the rule is the same for every size and for random and pretrai
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from lingraft.training.checkpoints import (
     write_checkpoint,
 )
 from lingraft.training.loop import identity, training_device
-from lingraft.training.runs import Advance
+from lingraft.training.runs import Advance, TrainingRun
 from lingraft.training.trainer import Trainer
 
 Evaluate = Callable[[PreTrainedModel], float]
@@ -82,7 +82,8 @@ class BestLoss:
         points: The plateau's evaluations, the first before any training.
         decayed: The one after the decay; None where nothing was gained on the plateau.
         processed_bytes: Text trained on in all, past the best evaluation and in the decay too.
-        stopped: ``"patience"`` or ``"epochs"``.
+        processed_tokens: Tokens predicted over it.
+        stopped: ``"patience"``, ``"epochs"`` or ``"tokens"``.
         best: The evaluation whose weights were kept. A point that is lower than it by less than
             `min_gain` is not.
     """
@@ -90,6 +91,7 @@ class BestLoss:
     points: tuple[Evaluation, ...]
     decayed: Evaluation | None
     processed_bytes: int
+    processed_tokens: int
     stopped: str
     best: Evaluation
 
@@ -104,6 +106,7 @@ class BestRate:
         run: What it reached.
         valid_nats: Best loss on valid text of every rate; None where training diverged.
         processed_bytes: Text trained on in all runs.
+        processed_tokens: Tokens predicted over it.
     """
 
     learning_rate: float
@@ -111,6 +114,7 @@ class BestRate:
     run: BestLoss
     valid_nats: Mapping[float, float | None]
     processed_bytes: int
+    processed_tokens: int
 
 
 def train_at_best_rate(
@@ -130,7 +134,7 @@ def train_at_best_rate(
     """
     kept: tuple[PreTrainedModel, BestLoss] | None = None
     diverged: ModelError | None = None
-    chosen, processed = 0.0, 0
+    chosen, processed, num_tokens = 0.0, 0, 0
     reached: dict[float, float | None] = {}
     for rate in sorted(rates):
         model = make_model()
@@ -141,12 +145,13 @@ def train_at_best_rate(
             continue
         reached[rate] = run.best.nats_per_byte
         processed += run.processed_bytes
+        num_tokens += run.processed_tokens
         if kept is None or run.best.nats_per_byte < kept[1].best.nats_per_byte:
             kept, chosen = (model, run), rate
     if diverged is not None and kept is None:
         raise diverged
     assert kept is not None, "at least one rate"
-    return BestRate(chosen, *kept, reached, processed)
+    return BestRate(chosen, *kept, reached, processed, num_tokens)
 
 
 def train_to_best(
@@ -159,6 +164,8 @@ def train_to_best(
     learning_rate: float,
     settings: BestLossSettings,
     seed: int,
+    frozen: Collection[str] = (),
+    max_tokens: float | None = None,
     runtime: Runtime | None = None,
     checkpoints: Path | None = None,
     advance: Advance | None = None,
@@ -174,6 +181,10 @@ def train_to_best(
         learning_rate: Of the plateau.
         settings: How far to go.
         seed: Of the order of the text.
+        frozen: Names of parameters that stay as they are.
+        max_tokens: Tokens to train on in all, a decay from the last evaluation included, up to
+            two steps more. None leaves it to patience and epochs, which it else replaces: the
+            cost of a run is then known beforehand, and its best evaluation is kept all the same.
         runtime: Threads, device and precision.
         checkpoints: Folder for the state at each evaluation; a run found there goes on.
         advance: Told the share of `max_epochs` after each step.
@@ -194,10 +205,17 @@ def train_to_best(
     device = training_device(runtime)
     model.to(device)
     trainer = Trainer(
-        model, device=device, runtime=runtime, weight_decay=settings.weight_decay, seed=seed
+        model,
+        device=device,
+        runtime=runtime,
+        weight_decay=settings.weight_decay,
+        seed=seed,
+        frozen=frozen,
     )
     facts = {
         "settings": asdict(settings),
+        "frozen": sorted(frozen),
+        "max_tokens": max_tokens,
         "packing": asdict(packing),
         "learning_rate": learning_rate,
         "seed": seed,
@@ -205,7 +223,7 @@ def train_to_best(
     }
     climb = _Climb(trainer, evaluate, _Store(checkpoints, facts))
     stream = partial(_stream, documents, packing, seed)
-    max_bytes = settings.max_epochs * text_bytes
+    limit = _Limit.of(settings, text_bytes, max_tokens)
     gap = max(settings.evaluation_bytes, text_bytes // settings.evaluations_per_epoch)
 
     def step(texts: list[Document], share: float) -> None:
@@ -213,21 +231,22 @@ def train_to_best(
         batch = partial(pack, texts, tokenizer=tokenizer, packing=packing)
         trainer.step(batch, part="all", learning_rate=learning_rate * min(rise, 1.0) * share)
         if advance is not None:
-            done = min(trainer.run.num_bytes / max_bytes, 1.0)
-            advance(done, f"{trainer.run.train_nats[-1]:.2f} nats/token")
+            advance(limit.share(trainer.run), f"{trainer.run.train_nats[-1]:.2f} nats/token")
 
-    for texts in stream(trainer.run.step) if not climb.is_over(settings, max_bytes) else ():
+    for texts in stream(trainer.run.step) if not climb.is_over(limit) else ():
         step(texts, 1.0)
-        if trainer.run.num_bytes >= min(climb.points[-1].num_bytes + gap, max_bytes):
+        is_due = trainer.run.num_bytes >= climb.points[-1].num_bytes + gap
+        if is_due or limit.share(trainer.run) >= 1.0:
             climb.note(settings.min_gain)
-            if climb.is_over(settings, max_bytes):
+            if climb.is_over(limit):
                 break
-    stopped = "patience" if climb.num_misses >= settings.patience else "epochs"
-    processed = trainer.run.num_bytes
+    stopped = climb.stopped(limit)
+    processed, processed_tokens = trainer.run.num_bytes, trainer.run.num_tokens
     best, decayed = climb.best_point, None
     trainer.resume(climb.best)
     if trainer.run.step:
         first, length = trainer.run.num_bytes, settings.decay_share * trainer.run.num_bytes
+        first_tokens = trainer.run.num_tokens
         for texts in stream(trainer.run.step):
             # The middle of the step: a decay of one step is half of one.
             middle = trainer.run.num_bytes + packing.batch_bytes / 2
@@ -236,6 +255,7 @@ def train_to_best(
                 break
         decayed = climb.evaluated()
         processed += trainer.run.num_bytes - first
+        processed_tokens += trainer.run.num_tokens - first_tokens
         if decayed.nats_per_byte < best.nats_per_byte:
             best = decayed
         else:
@@ -244,10 +264,35 @@ def train_to_best(
     if checkpoints is not None:
         for name in _FOLDERS:
             drop_checkpoints(checkpoints / name)
-    return BestLoss(tuple(climb.points), decayed, processed, stopped, best)
+    return BestLoss(tuple(climb.points), decayed, processed, processed_tokens, stopped, best)
 
 
 _FOLDERS = ("last", "best")
+
+
+class _Limit(NamedTuple):
+    """Where the plateau ends.
+
+    Attributes:
+        max_bytes: Of text.
+        max_tokens: The same in tokens, which then is all that counts.
+        patience: Evaluations without a gain, where text counts.
+    """
+
+    max_bytes: float
+    max_tokens: float | None
+    patience: int
+
+    @classmethod
+    def of(cls, settings: BestLossSettings, text_bytes: int, max_tokens: float | None) -> "_Limit":
+        plateau = None if max_tokens is None else max_tokens / (1.0 + settings.decay_share)
+        return cls(settings.max_epochs * text_bytes, plateau, settings.patience)
+
+    def share(self, run: TrainingRun) -> float:
+        """What is used of it, up to 1."""
+        if self.max_tokens is None:
+            return min(run.num_bytes / self.max_bytes, 1.0)
+        return min(run.num_tokens / self.max_tokens, 1.0)
 
 
 class _Store:
@@ -327,9 +372,15 @@ class _Climb:
         run = self._trainer.run
         return Evaluation(run.step, run.num_bytes, self._trainer.evaluated(self._evaluate))
 
-    def is_over(self, settings: BestLossSettings, max_bytes: float) -> bool:
+    def is_over(self, limit: _Limit) -> bool:
         """Whether the plateau has ended."""
-        return self.num_misses >= settings.patience or self._trainer.run.num_bytes >= max_bytes
+        return self.stopped(limit) == "patience" or limit.share(self._trainer.run) >= 1.0
+
+    def stopped(self, limit: _Limit) -> str:
+        """What ends it, or would."""
+        if limit.max_tokens is not None:
+            return "tokens"
+        return "patience" if self.num_misses >= limit.patience else "epochs"
 
 
 def _stream(

@@ -1,5 +1,6 @@
 """What is trained when, and how fast: stages of trainable parts and the learning-rate schedule."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,13 +87,20 @@ def stage_at(stages: tuple[Stage, ...], done: float) -> Stage:
     return stages[-1]
 
 
-def trainable_parameters(model: PreTrainedModel, part: Part) -> dict[str, torch.nn.Parameter]:
+def trainable_parameters(
+    model: PreTrainedModel, part: Part, *, frozen: Collection[str] = ()
+) -> dict[str, torch.nn.Parameter]:
     """Returns the parameters of a part by name; tied ones appear once.
+
+    Args:
+        model: Any model of transformers.
+        part: See `Stage`.
+        frozen: Names of parameters that no stage trains.
 
     Raises:
         ModelError: The model has no recognisable list of layers, for ``"edges"``.
     """
-    named = dict(model.named_parameters())
+    named = {n: parameter for n, parameter in model.named_parameters() if n not in frozen}
     if part == "all":
         return named
     chosen = {id(model.get_input_embeddings().weight), id(model.get_output_embeddings().weight)}

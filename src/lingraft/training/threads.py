@@ -1,16 +1,11 @@
-"""Several threads at one model, and the memory that they work in."""
+"""Several threads at one model."""
 
-import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 from transformers import PreTrainedModel
-
-# Of glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT_BYTES = 2**30
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,21 +41,3 @@ def has_dropout(model: PreTrainedModel) -> bool:
     shares = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
     shares += [getattr(m, "attention_dropout", 0.0) for m in model.modules()]
     return any(isinstance(share, float) and share > 0.0 for share in shares)
-
-
-def keep_memory() -> bool:
-    """Lets the process keep freed blocks up to `KEPT_BYTES` instead of handing them back.
-
-    Every step frees its activations and asks for as much again; glibc hands large blocks back to
-    the system at once, which then clears every page anew.
-
-    Returns:
-        Whether the C library took the setting: only glibc has it.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    return bool(
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES) and mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BYTES - 1)
-    )

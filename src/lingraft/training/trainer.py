@@ -5,7 +5,7 @@ Axes: R rows, T tokens of a row, V vocabulary.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -14,7 +14,8 @@ import torch
 from transformers import PreTrainedModel
 
 from lingraft.errors import ModelError
-from lingraft.runtime import Runtime
+from lingraft.model.precision import autocast_dtype
+from lingraft.runtime import Runtime, keep_memory
 from lingraft.seeds import derive
 from lingraft.training.adapters import add_adapters, merge_adapters
 from lingraft.training.attention import blocked_attention
@@ -22,7 +23,7 @@ from lingraft.training.batches import IGNORED, Batch
 from lingraft.training.checkpoints import Checkpoint
 from lingraft.training.runs import CurvePoint, TrainingRun
 from lingraft.training.stages import Part, trainable_parameters
-from lingraft.training.threads import has_dropout, in_threads, keep_memory
+from lingraft.training.threads import has_dropout, in_threads
 
 BETAS = (0.9, 0.95)
 MAX_GRADIENT_NORM = 1.0
@@ -41,6 +42,7 @@ class Trainer:
         weight_decay: AdamW's, on matrices only.
         seed: Of dropout, which each step derives its own from, and of adapters.
         adapters: Whether to put low-rank adapters on the layers until `close`.
+        frozen: Names of parameters that stay as they are whatever part is trained.
     """
 
     causal = True
@@ -55,8 +57,10 @@ class Trainer:
         weight_decay: float,
         seed: int,
         adapters: bool = False,
+        frozen: Collection[str] = (),
     ) -> None:
         self.run = TrainingRun()
+        self._frozen = frozenset(frozen)
         self._model, self._device, self._seed = model, device, seed
         self._adapted = add_adapters(model, seed=seed) if adapters else None
         self._precision = autocast_dtype(device, runtime)
@@ -208,24 +212,10 @@ class Trainer:
         """Lets a part receive gradients; AdamW passes over parameters without."""
         if part == self._part:
             return
-        chosen = trainable_parameters(self._model, part)
+        chosen = trainable_parameters(self._model, part, frozen=self._frozen)
         for name, parameter in self._model.named_parameters():
             parameter.requires_grad_(name in chosen)
         self._part = part
-
-
-def autocast_dtype(device: torch.device, runtime: Runtime) -> torch.dtype | None:
-    """Returns bfloat16 where the device computes it in hardware or the user insists, else None."""
-    if runtime.precision == "float32":
-        return None
-    if runtime.precision == "bfloat16":
-        return torch.bfloat16
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    if device.type == "cpu":
-        has = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        return torch.bfloat16 if has() else None
-    return None
 
 
 @contextmanager

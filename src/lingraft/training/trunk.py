@@ -5,7 +5,7 @@ plateau that does not depend on the length (Hu et al. 2024, MiniCPM, section 4),
 are a size's own: the cost is the largest size and a share of the others, not their sum.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -69,10 +69,12 @@ class Trunk:
     Attributes:
         branches: In the order of the sizes.
         processed_bytes: Text trained on in all, trunk and decays.
+        processed_tokens: Tokens predicted over it.
     """
 
     branches: tuple[Branch, ...]
     processed_bytes: int
+    processed_tokens: int
 
 
 def train_trunk(
@@ -85,6 +87,7 @@ def train_trunk(
     packing: Packing,
     settings: TrunkSettings,
     seed: int,
+    frozen: Collection[str] = (),
     runtime: Runtime | None = None,
     advance: Advance | None = None,
 ) -> Trunk:
@@ -101,6 +104,7 @@ def train_trunk(
         packing: How text becomes batches.
         settings: The schedule.
         seed: Of the order.
+        frozen: Names of parameters that stay as they are.
         runtime: Threads, device and precision.
         advance: Told the share of all text after each step.
 
@@ -113,14 +117,20 @@ def train_trunk(
     device = training_device(runtime)
     model.to(device)
     trainer = Trainer(
-        model, device=device, runtime=runtime, weight_decay=settings.weight_decay, seed=seed
+        model,
+        device=device,
+        runtime=runtime,
+        weight_decay=settings.weight_decay,
+        seed=seed,
+        frozen=frozen,
     )
     expected = sizes[-1] + settings.decay_share * sum(sizes[:-1])
-    processed = 0
+    processed = processed_tokens = 0
 
     def step(texts: list[Document], fall: float) -> None:
-        nonlocal processed
+        nonlocal processed, processed_tokens
         read = sum(len(document.text.encode("utf-8")) for document in texts)
+        tokens_before = trainer.run.num_tokens
         rise = (trainer.run.num_bytes + read) / max(settings.warmup_bytes, 1)
         trainer.step(
             partial(pack, texts, tokenizer=tokenizer, packing=packing),
@@ -128,6 +138,7 @@ def train_trunk(
             learning_rate=settings.learning_rate * min(rise, fall, 1.0),
         )
         processed += read
+        processed_tokens += trainer.run.num_tokens - tokens_before
         if advance is not None:
             share = min(processed / expected, 1.0)
             advance(share, f"{trainer.run.train_nats[-1]:.2f} nats/token")
@@ -150,7 +161,7 @@ def train_trunk(
         if size != sizes[-1]:
             trainer.resume(kept)
     trainer.close()
-    return Trunk(tuple(branches), processed)
+    return Trunk(tuple(branches), processed, processed_tokens)
 
 
 def _up_to(
