@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.corpus.task_records import (
-    Example,
-    TaskData,
-    read_conll_ner,
-    read_conllu,
-    read_sentence_pairs,
-    read_squad,
-    words_of,
-)
+from lingraft.corpus.tagged_sentences import read_conll_ner, read_conllu
+from lingraft.corpus.task_examples import Example, TaskData, words_of
+from lingraft.corpus.task_records import read_sentence_pairs, read_squad
 from lingraft.errors import InputError
 
 WORDS = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=6)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.corpus.task_records import Example, TaskData
+from lingraft.corpus.task_examples import Example, TaskData
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.measurement import Score, bootstrap_interval

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lingraft.errors import InputError
 from lingraft.files import read_json
 from lingraft.measurement import Score
+from lingraft.model import load
 from lingraft.model.loading import load_tokenizer
-from lingraft.pipelines.downstream import downstream_task
+from lingraft.pipelines import downstream
+from lingraft.pipelines.downstream import _randomized, downstream_task, tune_arm
+from lingraft.pipelines.task_parts import prepare_task
 from lingraft.runtime import Runtime
 from lingraft.study import NullProgress
-from lingraft.training.answers import AnswerSettings
+from lingraft.training.answers import AnswerSettings, FineTuned
 
 Run = Callable[..., dict[str, Any]]
 WORDS = [a + b for a in "bcdfghklmn" for b in "aeiou"]
@@ -159,3 +163,90 @@ def test_what_has_no_reader_no_examples_or_no_end_is_refused(
     with pytest.raises(InputError) as caught:
         run(text, pairs(WORDS[3:5]), kind="entailment", **asked)
     assert caught.value.expected == "a tokenizer with an end token, to stand after answers"
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """Folder of a small task."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(pairs(WORDS[:12]), encoding="utf-8")
+    prepare_task(
+        train=path, valid=None, test=None, kind="entailment", columns={"task": "toy"},
+        num_train=None, seed=0, out=tmp_path,
+    )  # fmt: skip
+    return tmp_path
+
+
+@pytest.fixture
+def tune(prepared: Path, tmp_path: Path) -> Run:
+    """Fine-tunes an arm for one epoch, unless told otherwise, and returns its scores as well."""
+
+    def run(name: str, **changes: Any) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "model": None,
+            "size": None,
+            "is_random": False,
+            "settings": replace(QUICK, num_epochs=1),
+            "learning_rates": (1e-3,),
+            "tuned": None,
+            "seed": 0,
+        }
+        figures = tune_arm(
+            task=prepared, lang="en", out=tmp_path / name, runtime=Runtime(1, device="cpu"),
+            progress=NullProgress(), **arguments | changes,
+        )  # fmt: skip
+        return figures | read_json(tmp_path / name / "scores.json")
+
+    return run
+
+
+def test_random_weights_differ_by_seed_and_from_the_model(
+    tune: Run, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_model = load(tiny_model, dtype=torch.float32).model
+    drawn = [_randomized(tiny_model, seed)[0] for seed in (0, 0, 1)]
+    shapes = [{name: p.shape for name, p in m.named_parameters()} for m in (given_model, drawn[0])]
+    assert shapes[0] == shapes[1]
+    weights = [m.get_input_embeddings().weight.detach() for m in (given_model, *drawn)]
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.allclose(weights[1], weights[3])
+    assert not torch.allclose(weights[1], weights[0])
+    asked: list[int] = []
+    original = downstream._randomized
+
+    def noted(folder: Path, seed: int) -> Any:
+        asked.append(seed)
+        return original(folder, seed)
+
+    monkeypatch.setattr(downstream, "_randomized", noted)
+    tune("given", model=tiny_model)
+    assert asked == []
+    tune("random", model=tiny_model, is_random=True, seed=3)
+    assert asked == [3]
+
+
+def test_valid_chooses_the_rate_and_later_seeds_take_it(
+    tune: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter([0.25, 0.75, 0.75, 0.5])
+    original = downstream.fine_tune
+
+    def scripted(*args: Any, **changes: Any) -> FineTuned:
+        return replace(original(*args, **changes), best_value=next(told))
+
+    monkeypatch.setattr(downstream, "fine_tune", scripted)
+    first = tune("first", model=tiny_model, learning_rates=(1e-4, 1e-2, 1e-3))
+    assert first["learning_rates"] == {"0.0001": 0.25, "0.01": 0.75, "0.001": 0.75}
+    assert first["learning_rate"] == 1e-2
+    second = tune("second", model=tiny_model, seed=1, tuned=tmp_path / "first")
+    assert (second["learning_rate"], second["learning_rates"]) == (1e-2, {"0.01": 0.5})
+    monkeypatch.undo()
+    alone = tune("alone", model=tiny_model, learning_rates=(1e-2,))
+    assert alone["answers"] == first["answers"]
+    assert alone["curve"] == first["curve"]
+
+
+def test_a_byte_model_starts_from_its_size(tune: Run) -> None:
+    figures = tune("bytes", size="1m", is_random=True)
+    assert figures["num_steps"] == 3
+    assert figures["scores"]["exact_match"]["value"] == figures["value"]

@@ -11,7 +11,7 @@ import torch
 from tiny_tokenizers import with_special_tokens
 from transformers import PreTrainedModel
 
-from lingraft.corpus.task_records import Example, TaskData, TaskKind
+from lingraft.corpus.task_examples import Example, TaskData, TaskKind
 from lingraft.errors import InputError, ModelError, StoreError
 from lingraft.languages import Language
 from lingraft.measurement import Score

@@ -26,7 +26,7 @@ def stream_documents(
             no such column.
     """
     where = f"{name}, {config or 'no subset'}, {split}"
-    for number, row in enumerate(_open(name, config, split, where)):
+    for number, row in enumerate(open_stream(name, config, split, where)):
         text = row.get(text_column)
         if not isinstance(text, str):
             raise InputError(
@@ -38,7 +38,18 @@ def stream_documents(
         yield Document(text, f"{name}/{config or ''}/{row.get('id', number)}#0")
 
 
-def _open(name: str, config: str | None, split: str, where: str) -> Any:
+def open_stream(name: str, config: str | None, split: str, where: str) -> Any:
+    """Opens a data set for streaming.
+
+    Args:
+        name: Of the data set.
+        config: Its subset.
+        split: ``"train"`` and the like.
+        where: For errors.
+
+    Raises:
+        InputError: The package `datasets` is missing, or the data set cannot be opened.
+    """
     try:
         package = importlib.import_module(PACKAGE)
     except ImportError as error:

@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeAlias
 import regex
 
 from lingraft.corpus.records import data_hash
-from lingraft.corpus.task_records import ANSWER_MARK, BIO, Example, TaskData, words_of
+from lingraft.corpus.tagged_sentences import BIO
+from lingraft.corpus.task_examples import ANSWER_MARK, Example, TaskData, words_of
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.measurement.protocols import Generator, Scored, Scorer

@@ -1,15 +1,11 @@
-"""Fine-tuning on prompts with answers: the loss is of the answers alone, valid chooses the epoch.
-
-Axes: R rows, T tokens of a row.
-"""
+"""Fine-tuning on prompts with answers: only answers are learnt, valid chooses the epoch."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +13,9 @@ from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from lingraft.corpus.records import data_hash
-from lingraft.corpus.task_records import Example, TaskData
-from lingraft.errors import InputError, ModelError, StoreError
+from lingraft.corpus.task_examples import Example, TaskData
+from lingraft.errors import InputError, StoreError
 from lingraft.languages import Language
-from lingraft.measurement.requests import tokenize_requests
 from lingraft.measurement.tasks import (
     Predictions,
     choose_labels,
@@ -32,13 +27,14 @@ from lingraft.model.scoring import CausalScorer
 from lingraft.runtime import Runtime
 from lingraft.seeds import derive
 from lingraft.tokenizer.tokenizer import Tokenizer
-from lingraft.training.batches import IGNORED, Batch
+from lingraft.training.answer_rows import AnswerRow, answer_batch, answer_rows
 from lingraft.training.checkpoints import (
     Checkpoint,
     drop_checkpoints,
     read_checkpoint,
     write_checkpoint,
 )
+from lingraft.training.dropout import dropout
 from lingraft.training.runs import Advance, TrainingRun
 from lingraft.training.trainer import Evaluate, Trainer
 
@@ -86,9 +82,6 @@ PAPER_SETTINGS = AnswerSettings(
     patience=None,
 )
 """arXiv 2404.08191's configuration for ASSIN 2 in its repository: 510 steps are ten epochs."""
-
-# After these, what Llama, Qwen2, Mistral and Gemma call their attention and MLP adds to the stream.
-_BLOCK_ENDS = ("o_proj", "down_proj")
 
 
 @dataclass(frozen=True)
@@ -162,7 +155,7 @@ def fine_tune(
         window_tokens=settings.window_tokens,
         max_answer_tokens=max_answer_tokens,
     )
-    rows = _rows(prompts, tokenizer, start_token, end_token, settings.window_tokens)
+    rows = answer_rows(prompts, tokenizer, start_token, end_token, settings.window_tokens)
     device = Accelerator().device if runtime.device == "auto" else torch.device(runtime.device)
     model.to(device)
     model.generation_config.eos_token_id = end_token
@@ -181,7 +174,7 @@ def fine_tune(
     )
     best = _Best(model, checkpoints, _identity(rows, valid, settings, seed))
     best.resume(trainer)
-    with _dropout(model, settings.dropout):
+    with dropout(model, settings.dropout):
         _train(trainer, rows, settings, seed, judge, best, advance)
     trainer.close()
     best.restore()
@@ -228,20 +221,6 @@ def best_epoch(run: TrainingRun) -> tuple[int, float]:
     values = [_first_score(point.values) for point in run.curve]
     best = max(values)
     return values.index(best) + 1, best
-
-
-class _Row(NamedTuple):
-    """One example as tokens.
-
-    Attributes:
-        ids: Start token, prompt, answer, end token.
-        first: Where the answer begins.
-        num_bytes: UTF-8 bytes of prompt and answer.
-    """
-
-    ids: list[int]
-    first: int
-    num_bytes: int
 
 
 class _Best:
@@ -296,7 +275,7 @@ class _Best:
 
 def _train(
     trainer: Trainer,
-    rows: Sequence[_Row],
+    rows: Sequence[AnswerRow],
     settings: AnswerSettings,
     seed: int,
     judge: Evaluate,
@@ -310,7 +289,9 @@ def _train(
         order = generator.permutation(len(rows)).tolist()
         for at in range(0, len(order), settings.batch_size):
             chosen = [rows[number] for number in order[at : at + settings.batch_size]]
-            trainer.step(partial(_batch, chosen), part="all", learning_rate=settings.learning_rate)
+            trainer.step(
+                partial(answer_batch, chosen), part="all", learning_rate=settings.learning_rate
+            )
             if advance is not None:
                 advance(run.step / num_steps, f"{run.train_nats[-1]:.2f} nats/token")
         trainer.note_point(judge)
@@ -344,81 +325,8 @@ def _first_score(values: dict[str, Any]) -> float:
     return float(next(iter(values.values())))
 
 
-def _rows(
-    prompts: Sequence[Example],
-    tokenizer: Tokenizer,
-    start_token: int,
-    end_token: int,
-    window_tokens: int,
-) -> list[_Row]:
-    """Tokenizes prompts with their first answers, as a scorer does; drops those over the window."""
-    requests = [(example.marked_prompt, example.answers[0]) for example in prompts]
-    rows = [
-        _Row(
-            [start_token, *tokenized.ids, end_token],
-            tokenized.first + 1,
-            len((prompt + answer).encode("utf-8")),
-        )
-        for tokenized, (prompt, answer) in zip(
-            tokenize_requests(requests, tokenizer), requests, strict=True
-        )
-    ]
-    fitting = [row for row in rows if len(row.ids) <= window_tokens]
-    if not fitting:
-        raise InputError(
-            expected=f"answers that fit in a window of {window_tokens} tokens",
-            got=f"none in {len(rows)} examples",
-            where="examples",
-        )
-    return fitting
-
-
-def _batch(rows: Sequence[_Row]) -> Batch:
-    """Puts each example in a row of its own; only answer and end are to be predicted."""
-    shape = (len(rows), max(len(row.ids) for row in rows))
-    x_RT = torch.zeros(shape, dtype=torch.long)
-    labels_RT = torch.full(shape, IGNORED, dtype=torch.long)
-    segment_RT = torch.full(shape, -1, dtype=torch.long)
-    for at, (ids, first, _) in enumerate(rows):
-        x_RT[at, : len(ids)] = torch.tensor(ids)
-        labels_RT[at, first - 1 : len(ids) - 1] = torch.tensor(ids[first:])
-        segment_RT[at, : len(ids)] = 0
-    return Batch(
-        x_RT=x_RT,
-        labels_RT=labels_RT,
-        position_RT=torch.arange(shape[1]).expand(shape).contiguous(),
-        segment_RT=segment_RT,
-        num_bytes=sum(row.num_bytes for row in rows),
-        num_tokens=sum(len(row.ids) - row.first for row in rows),
-    )
-
-
-@contextmanager
-def _dropout(model: PreTrainedModel, rate: float) -> Iterator[None]:
-    """Drops activations while training; most decoders of transformers have no dropout there."""
-    ends = [m for name, m in model.named_modules() if name.rpartition(".")[2] in _BLOCK_ENDS]
-    if rate and not ends:
-        raise ModelError(
-            expected=f"attention and MLP that end in {' and '.join(_BLOCK_ENDS)}, for dropout",
-            got="none",
-            where=str(model.config.model_type),
-            hint="set dropout to 0",
-        )
-
-    def drop(module: torch.nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.dropout(output, rate, training=module.training)
-
-    modules = [model.get_input_embeddings(), *ends] if rate else []
-    hooks = [module.register_forward_hook(drop) for module in modules]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
 def _identity(
-    rows: Sequence[_Row], valid: TaskData, settings: AnswerSettings, seed: int
+    rows: Sequence[AnswerRow], valid: TaskData, settings: AnswerSettings, seed: int
 ) -> dict[str, Any]:
     """What tells one fine-tuning's checkpoints from another's."""
     return {
