@@ -1,0 +1,367 @@
+"""When does a model learn the statistics, when the facts, and when does it part the languages?
+
+Sections 2.3 and 3.4 of the reference on unification: overall statistics come first, then a
+plateau at what these allow, then single facts (Zucchet et al. 2025, arXiv 2503.21676), and
+languages unify or separate in between. Change points are found by fixed rules on the curves of a
+run, over the order of the checkpoints: how the steps are spaced changes none of them.
+
+Axes: C checkpoints.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from lingraft.errors import InputError
+from lingraft.measurement.score import COVERAGE, NUM_RESAMPLES
+from lingraft.seeds import derive
+
+Outcome = Literal["unification", "separation", "neither"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What was measured at the checkpoints of one run, one number each.
+
+    Attributes:
+        steps: Of the checkpoints, rising.
+        loss_nats: Mean training loss of the value.
+        same_accuracy: Accuracy in the facts' own languages.
+        cross_accuracy: Accuracy in the others.
+        unification: U at a middle layer.
+        probe_accuracy: Accuracy of a linear probe for the language.
+    """
+
+    steps: Sequence[int]
+    loss_nats: Sequence[float]
+    same_accuracy: Sequence[float]
+    cross_accuracy: Sequence[float]
+    unification: Sequence[float]
+    probe_accuracy: Sequence[float]
+
+
+@dataclass(frozen=True)
+class PhaseRules:
+    """Where one phase ends and the next begins.
+
+    Attributes:
+        tolerance_nats: How far from its floor the loss still counts as at it.
+        min_plateau_checkpoints: A shorter stay at the floor is no plateau.
+        recalled: Same-language accuracy at which recall has set in.
+        saturated: Same-language accuracy at which recall is full.
+        num_averaged: Checkpoints of which U is averaged, before and after.
+        min_repair: Rise of cross-language accuracy after full recall that counts as repair.
+        min_noise_ratio: Of one run alone, how many times its noise a change of U has to be.
+    """
+
+    tolerance_nats: float = 0.05
+    min_plateau_checkpoints: int = 3
+    recalled: float = 0.5
+    saturated: float = 0.99
+    num_averaged: int = 3
+    min_repair: float = 0.1
+    min_noise_ratio: float = 3.0
+
+
+@dataclass(frozen=True)
+class RunPhases:
+    """The phases of one run; what is None has its reason in `reasons`, by attribute.
+
+    Attributes:
+        statistics_end: First step at which the loss is at its floor or below.
+        plateau: First and last step of the stay at the floor.
+        recall_onset: First step at which recall has set in.
+        full_recall: First step at which recall is full.
+        unification_change: Mean U from full recall on less mean U at the end of the plateau (at
+            `statistics_end` where there is no plateau). Above 0 the languages unify.
+        noise_ratio: That change over its standard error, by the scatter between checkpoints.
+        unification_at_onset: U at the onset of recall.
+        probe_at_onset: Accuracy of the language probe there.
+        repair: Cross-language accuracy at the end less that at full recall.
+        reasons: Why what is None is undefined.
+    """
+
+    statistics_end: int | None
+    plateau: tuple[int, int] | None
+    recall_onset: int | None
+    full_recall: int | None
+    unification_change: float | None
+    noise_ratio: float | None
+    unification_at_onset: float | None
+    probe_at_onset: float | None
+    repair: float | None
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SeedEstimate:
+    """A quantity over the runs of several seeds.
+
+    Attributes:
+        value: Mean over the runs that have it, or None.
+        interval: 95 % interval, bootstrap over seeds. Of three seeds it is about their range.
+        by_seed: The quantity of each run.
+        num_defined: Runs that have it: a mean of an event that only some runs reach is early.
+        reason: Why the value, or else the interval, is None; or empty.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None
+    by_seed: tuple[float | None, ...]
+    num_defined: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Phases:
+    """The phases over seeds; see `RunPhases` for what each quantity is.
+
+    Attributes:
+        outcome: ``"unification"`` or ``"separation"`` by the sign of the change of U where its
+            interval over seeds leaves 0 out (of one seed: where it is `min_noise_ratio` times its
+            noise), else ``"neither"``; None where there is no change to judge.
+        num_repaired: Runs with late repair; None where no run reached full recall before its end.
+    """
+
+    runs: tuple[RunPhases, ...]
+    statistics_end: SeedEstimate
+    plateau_start: SeedEstimate
+    plateau_end: SeedEstimate
+    recall_onset: SeedEstimate
+    full_recall: SeedEstimate
+    unification_change: SeedEstimate
+    unification_at_onset: SeedEstimate
+    probe_at_onset: SeedEstimate
+    repair: SeedEstimate
+    outcome: Outcome | None
+    num_repaired: int | None
+
+
+def phases(
+    curves: Sequence[Curves], *, floor_nats: float, rules: PhaseRules | None = None, seed: int
+) -> Phases:
+    """Finds the phases of runs that differ only in their seed.
+
+    Each value is the median of itself and its neighbours first (not U's, which is averaged), so
+    that no single odd checkpoint starts or ends a phase.
+
+    Args:
+        curves: One for each seed.
+        floor_nats: The loss that marginal statistics reach: ln V of V equally likely values, or
+            ln of the values of one language where these are told apart at once.
+        rules: The thresholds; None takes the defaults of `PhaseRules`.
+        seed: Of the bootstrap over seeds.
+
+    Raises:
+        InputError: There are no curves, their steps do not rise, a curve has not one finite
+            number for each step, or `floor_nats` is not positive.
+    """
+    if not curves:
+        raise InputError(expected="the curves of at least one run", got="none", where="curves")
+    if not (math.isfinite(floor_nats) and floor_nats > 0):
+        raise InputError(expected="nats above 0", got=str(floor_nats), where="floor_nats")
+    rules = rules or PhaseRules()
+    runs = tuple(_run(one, floor_nats, rules) for one in curves)
+
+    def over_seeds(name: str, pick: Callable[[RunPhases], float | None]) -> SeedEstimate:
+        reason = next((r.reasons[name] for r in runs if name in r.reasons), "")
+        return _over_seeds([pick(run) for run in runs], reason, seed=derive(seed, "phases"))
+
+    change = over_seeds("unification_change", lambda run: run.unification_change)
+    repair = over_seeds("repair", lambda run: run.repair)
+    rises = [rise for rise in repair.by_seed if rise is not None]
+    return Phases(
+        runs=runs,
+        statistics_end=over_seeds("statistics_end", lambda run: run.statistics_end),
+        plateau_start=over_seeds("plateau", lambda run: run.plateau and run.plateau[0]),
+        plateau_end=over_seeds("plateau", lambda run: run.plateau and run.plateau[1]),
+        recall_onset=over_seeds("recall_onset", lambda run: run.recall_onset),
+        full_recall=over_seeds("full_recall", lambda run: run.full_recall),
+        unification_change=change,
+        unification_at_onset=over_seeds("recall_onset", lambda run: run.unification_at_onset),
+        probe_at_onset=over_seeds("recall_onset", lambda run: run.probe_at_onset),
+        repair=repair,
+        outcome=_outcome(change, runs, rules),
+        num_repaired=sum(rise > rules.min_repair for rise in rises) if rises else None,
+    )
+
+
+@dataclass(frozen=True)
+class Onset:
+    """The first step at which something holds; None where `reason` says that it never does."""
+
+    step: int | None
+    reason: str = ""
+
+
+def onset_step(
+    steps: Sequence[int], accuracies: Sequence[float], *, threshold: float = 0.5
+) -> Onset:
+    """Returns the first step whose accuracy is at or above a threshold.
+
+    Raises:
+        InputError: The steps do not rise, or there is not one finite accuracy for each.
+    """
+    at, reason = _reach(_checked(steps, accuracies, "accuracies"), threshold)
+    return Onset(None if at is None else steps[at], reason)
+
+
+def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
+    loss_C = _smooth(_checked(curves.steps, curves.loss_nats, "loss_nats"))
+    same_C = _smooth(_checked(curves.steps, curves.same_accuracy, "same_accuracy"))
+    cross_C = _smooth(_checked(curves.steps, curves.cross_accuracy, "cross_accuracy"))
+    unification_C = _checked(curves.steps, curves.unification, "unification")
+    probe_C = _checked(curves.steps, curves.probe_accuracy, "probe_accuracy")
+    learned, no_statistics = _reach(-loss_C, -(floor_nats + rules.tolerance_nats))
+    plateau, no_plateau = _plateau(loss_C, learned, floor_nats, rules)
+    onset, no_onset = _reach(same_C, rules.recalled)
+    full, not_full = _reach(same_C, rules.saturated)
+    change, ratio, no_change, no_ratio = _change(unification_C, learned, plateau, full, rules)
+    repair, no_repair = None, not_full
+    if full == len(cross_C) - 1:
+        no_repair = "recall is full only at the last checkpoint"
+    elif full is not None:
+        repair = float(cross_C[-1] - cross_C[full])
+    reasons = {
+        "statistics_end": no_statistics
+        and f"the loss never comes down to its floor: {no_statistics}",
+        "plateau": no_plateau,
+        "recall_onset": no_onset,
+        "full_recall": not_full,
+        "unification_change": no_change,
+        "noise_ratio": no_ratio,
+        "unification_at_onset": no_onset,
+        "probe_at_onset": no_onset,
+        "repair": no_repair,
+    }
+    return RunPhases(
+        statistics_end=None if learned is None else curves.steps[learned],
+        plateau=plateau and (curves.steps[plateau[0]], curves.steps[plateau[1]]),
+        recall_onset=None if onset is None else curves.steps[onset],
+        full_recall=None if full is None else curves.steps[full],
+        unification_change=change,
+        noise_ratio=ratio,
+        unification_at_onset=None if onset is None else float(unification_C[onset]),
+        probe_at_onset=None if onset is None else float(probe_C[onset]),
+        repair=repair,
+        reasons={name: reason for name, reason in reasons.items() if reason},
+    )
+
+
+def _reach(values_C: Floats, threshold: float) -> tuple[int | None, str]:
+    """Returns the first checkpoint at a threshold or above, or why there is none."""
+    found = np.flatnonzero(values_C >= threshold)
+    if len(found):
+        return int(found[0]), ""
+    if not len(values_C):
+        return None, "no checkpoints"
+    return None, f"never at {abs(threshold):.4g}, the best is {abs(values_C.max()):.4g}"
+
+
+def _plateau(
+    loss_C: Floats, learned: int | None, floor_nats: float, rules: PhaseRules
+) -> tuple[tuple[int, int] | None, str]:
+    if learned is None:
+        return None, "the loss never comes down to its floor"
+    left = np.flatnonzero(np.abs(loss_C[learned:] - floor_nats) > rules.tolerance_nats)
+    num = int(left[0]) if len(left) else len(loss_C) - learned
+    if num < rules.min_plateau_checkpoints:
+        least = rules.min_plateau_checkpoints
+        return None, f"{num} checkpoints at the floor, {least} make a plateau"
+    return (learned, learned + num - 1), ""
+
+
+def _change(
+    unification_C: Floats,
+    learned: int | None,
+    plateau: tuple[int, int] | None,
+    full: int | None,
+    rules: PhaseRules,
+) -> tuple[float | None, float | None, str, str]:
+    """Returns the change of U, its ratio to its noise, and why either is None."""
+    missing = ""
+    if learned is None:
+        missing = "the loss never comes down to its floor"
+    elif full is None:
+        missing = "recall is never full"
+    elif full <= (plateau[1] if plateau else learned):
+        missing = "recall is full before the loss leaves its floor"
+    if missing or learned is None or full is None:
+        return None, None, missing, missing
+    first, last = plateau or (learned, learned)
+    before = unification_C[max(first, last + 1 - rules.num_averaged) : last + 1]
+    after = unification_C[full : full + rules.num_averaged]
+    change = float(after.mean() - before.mean())
+    noise = _noise(unification_C)
+    if not noise:
+        reason = "fewer than 5 checkpoints" if noise is None else "checkpoints do not scatter"
+        return change, None, "", reason
+    return change, change / (noise * math.sqrt(1 / len(before) + 1 / len(after))), "", ""
+
+
+def _noise(values_C: Floats) -> float | None:
+    """Standard deviation of a checkpoint about its trend, by the median second difference.
+
+    Second differences lose straight trends; of independent errors they have six times the
+    variance. The median is blind to the few checkpoints at which the curve bends.
+    """
+    if len(values_C) < 5:
+        return None
+    bends = np.abs(np.diff(values_C, n=2))
+    noise = 1.4826 * float(np.median(bends)) / math.sqrt(6)  # median to normal deviation
+    return noise if noise > 1e-12 else 0.0
+
+
+def _over_seeds(values: Sequence[float | None], reason: str, *, seed: int) -> SeedEstimate:
+    found = np.array([value for value in values if value is not None], dtype=np.float64)
+    if not len(found):
+        return SeedEstimate(None, None, tuple(values), 0, reason)
+    mean, interval = float(found.mean()), None
+    if len(found) > 1:
+        drawn = np.random.default_rng(seed).integers(len(found), size=(NUM_RESAMPLES, len(found)))
+        edges = np.quantile(found[drawn].mean(axis=1), [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+        interval = (float(edges[0]), float(edges[1]))
+    why = "" if interval else "one seed has no scatter to take an interval from"
+    return SeedEstimate(mean, interval, tuple(values), len(found), why)
+
+
+def _outcome(change: SeedEstimate, runs: Sequence[RunPhases], rules: PhaseRules) -> Outcome | None:
+    if change.value is None:
+        return None
+    if change.interval is not None:
+        clear = change.interval[0] > 0 or change.interval[1] < 0
+    else:
+        ratios = [run.noise_ratio for run in runs if run.unification_change is not None]
+        if ratios[0] is None:
+            return None
+        clear = abs(ratios[0]) >= rules.min_noise_ratio
+    if not clear:
+        return "neither"
+    return "unification" if change.value > 0 else "separation"
+
+
+def _smooth(values_C: Floats) -> Floats:
+    return np.asarray(median_filter(values_C, size=3, mode="nearest"))
+
+
+def _checked(steps: Sequence[int], values: Sequence[float], name: str) -> Floats:
+    if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
+        raise InputError(expected="steps that rise", got=str(list(steps)), where="steps")
+    if len(values) != len(steps):
+        raise InputError(
+            expected=f"one value for each of {len(steps)} steps", got=str(len(values)), where=name
+        )
+    values_C = np.asarray(values, dtype=np.float64)
+    if not np.all(np.isfinite(values_C)):
+        at = int(np.flatnonzero(~np.isfinite(values_C))[0])
+        raise InputError(
+            expected="a finite number", got=str(values[at]), where=f"{name}, step {steps[at]}"
+        )
+    return values_C
