@@ -10,26 +10,43 @@ from lingraft.cli.console import Device, Threads, print_json, print_table
 
 def measure(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Folders or names.")],
-    text: Annotated[Path, typer.Option(help="Held-out text: .txt or .jsonl.")],
-    lang: Annotated[str, typer.Option(help="Language of the text.")],
-    on: Annotated[str, typer.Option(help="What to measure: bits-per-byte.")] = "bits-per-byte",
+    text: Annotated[
+        Path | None, typer.Option(help="Held-out text for bits-per-byte: .txt or .jsonl.")
+    ] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="Language of the text, or of the facts, with commas.")
+    ] = None,
+    on: Annotated[
+        str, typer.Option(help="What to measure, with commas: bits-per-byte, unification, recall.")
+    ] = "bits-per-byte",
+    facts: Annotated[
+        Path | None, typer.Option(help="Facts for unification and recall: .jsonl.")
+    ] = None,
     base: Annotated[str | None, typer.Option(help="A model to compare the others with.")] = None,
     json: Annotated[bool, typer.Option(help="One JSON record a score on stdout.")] = False,
     threads: Threads = 0,
     device: Device = "auto",
 ) -> None:
-    """Measure models on a text.
+    """Measure models on a text, or on facts that several languages ask for.
 
     Example: lingraft measure ./model-el --on bits-per-byte --text el.txt --lang el --json
     """
-    from lingraft.pipelines.measuring import measure_models, score_table
+    from lingraft.pipelines.measuring import fact_table, measure_models, score_table
     from lingraft.runtime import Runtime
 
     scores = measure_models(
-        models, on=on.split(","), text=text, lang=lang, base=base, runtime=Runtime(threads, device)
+        models,
+        on=on.split(","),
+        text=text,
+        lang=lang,
+        facts=facts,
+        base=base,
+        runtime=Runtime(threads, device),
     )
     if json:
         for record in scores:
             print_json(record)
     else:
-        print_table(score_table(scores))
+        for rows in (score_table(scores), fact_table(scores)):
+            if len(rows) > 1:
+                print_table(rows)

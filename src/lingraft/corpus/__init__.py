@@ -9,6 +9,13 @@ from lingraft.corpus.byte_budgets import (
     check_text,
 )
 from lingraft.corpus.cleaning import Cleaned, clean_pairs
+from lingraft.corpus.fact_records import (
+    Fact,
+    FactData,
+    facts_from_dictionary,
+    facts_from_pairs,
+    read_facts,
+)
 from lingraft.corpus.identification import (
     Identification,
     LanguageCheck,
@@ -34,14 +41,9 @@ from lingraft.corpus.splits import (
     random_split,
     take_bytes,
 )
-from lingraft.corpus.task_records import (
-    Example,
-    TaskData,
-    read_conll_ner,
-    read_conllu,
-    read_sentence_pairs,
-    read_squad,
-)
+from lingraft.corpus.tagged_sentences import read_conll_ner, read_conllu
+from lingraft.corpus.task_examples import Example, TaskData
+from lingraft.corpus.task_records import read_sentence_pairs, read_squad
 
 __all__ = [
     "BytePrefix",
@@ -50,6 +52,8 @@ __all__ = [
     "Document",
     "Documents",
     "Example",
+    "Fact",
+    "FactData",
     "HeldOut",
     "Identification",
     "LanguageCheck",
@@ -65,6 +69,8 @@ __all__ = [
     "check_language",
     "check_text",
     "clean_pairs",
+    "facts_from_dictionary",
+    "facts_from_pairs",
     "hold_out",
     "identify",
     "inspect_orthography",
@@ -77,6 +83,7 @@ __all__ = [
     "read_conllu",
     "read_dictionary",
     "read_documents",
+    "read_facts",
     "read_pairs",
     "read_sentence_pairs",
     "read_squad",

@@ -1,4 +1,4 @@
-"""Scores of models on a file."""
+"""Scores of models on a file of text, or on a file of facts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,67 +6,174 @@ from typing import Any
 
 import torch
 
-from lingraft.corpus import read_documents
+from lingraft.corpus import Documents, read_documents
+from lingraft.corpus.fact_records import FactData, read_facts, select_languages
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.measurement import bits_per_byte
-from lingraft.model import CausalScorer, load
+from lingraft.model import CausalScorer, LoadedModel, load
 from lingraft.pipelines.arms import start_candidates
+from lingraft.pipelines.fact_measuring import FACT_MEASURES, FactSettings, measure_facts
 from lingraft.runtime import Runtime
+from lingraft.training.loop import training_device
 
-MEASURES = ("bits-per-byte",)
+BITS_PER_BYTE = "bits-per-byte"
+MEASURES = (BITS_PER_BYTE, *FACT_MEASURES)
+
+# What tells the records of one model apart.
+_IDENTITY = ("name", "lang", "langs", "other_lang", "source_lang", "target_lang", "at", "outcome")
 
 
 def measure_models(
     models: Sequence[str],
     *,
     on: Sequence[str],
-    text: Path,
-    lang: str,
+    text: Path | None = None,
+    lang: str | None = None,
+    facts: Path | None = None,
     base: str | None,
     runtime: Runtime,
+    seed: int = 0,
+    settings: FactSettings | None = None,
 ) -> list[dict[str, Any]]:
-    """Returns one record for each model: its score, and its difference from the base model.
+    """Returns records for each model: its scores, and their differences from the base model's.
 
     Each text is read after the model's own start token, or the first of its end and unknown
     tokens where it has none.
 
+    Args:
+        models: Folders or names.
+        on: Some of `MEASURES`.
+        text: Held-out text, for bits per byte.
+        lang: Its language; of facts, the languages to ask in, with commas, all by default.
+        facts: Questions on facts, for the other measures, see `corpus.fact_records.read_facts`.
+        base: A model to compare the others with.
+        runtime: Threads and device.
+        seed: Of intervals and of candidates.
+        settings: How facts are measured.
+
     Raises:
-        InputError: No such measure, model or file.
+        InputError: No such measure, model or file; a measure without the file that it needs; or
+            facts of which none has a partner in another language.
     """
+    _check_measures(on, text=text, lang=lang, facts=facts)
+    torch.set_num_threads(runtime.threads)
+    documents = _documents(text, lang) if BITS_PER_BYTE in on else None
+    fact_measures = [name for name in on if name in FACT_MEASURES]
+    data = _facts(facts, lang, text) if fact_measures else None
+    records: list[dict[str, Any]] = []
+    bases: dict[str, float | None] = {}
+    for place, name in enumerate([*([base] if base else []), *models]):
+        loaded = load(name, dtype=torch.float32)
+        loaded.model.to(training_device(runtime))
+        found = [] if documents is None else [_bits_per_byte(loaded, documents, seed)]
+        if data is not None:
+            found += measure_facts(
+                loaded.model, loaded.tokenizer, data, on=fact_measures, seed=seed, settings=settings
+            )
+        if base and place == 0:
+            bases = {_identity(record): record["value"] for record in found}
+        elif base:
+            found = [_compared(record, bases[_identity(record)]) for record in found]
+        records += [{"model": name, **record} for record in found]
+    return records
+
+
+def score_table(records: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Returns headers and rows of bits per byte for a terminal."""
+    rows = [["model", "bits per byte", "95 % interval", "bytes", "tokens"]]
+    for record in records:
+        if record["name"] == "bits_per_byte":
+            rows.append(
+                [
+                    record["model"],
+                    *_value_cells(record),
+                    f"{record['denominator']:.0f}",
+                    f"{record['statistics']['num_tokens']:.0f}",
+                ]
+            )
+    return rows
+
+
+def fact_table(records: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Returns headers and rows of what was measured on facts for a terminal."""
+    rows = [["model", "score", "languages", "value", "95 % interval", "facts", "layer"]]
+    for record in records:
+        if record["name"] == "bits_per_byte":
+            continue
+        place = [record[key] for key in ("at", "outcome") if key in record]
+        num_facts = record.get("num_facts", record.get("denominator", 0))
+        rows.append(
+            [
+                record["model"],
+                " ".join([record["name"].replace("_", " "), *(f"({x})" for x in place)]),
+                _languages(record),
+                *_value_cells(record),
+                f"{num_facts:.0f}",
+                str(record.get("layer", "")),
+            ]
+        )
+    return rows
+
+
+def _check_measures(
+    on: Sequence[str], *, text: Path | None, lang: str | None, facts: Path | None
+) -> None:
     for name in on:
         if name not in MEASURES:
             raise InputError(
                 expected=f"measures of {', '.join(MEASURES)}", got=repr(name), where="--on"
             )
-    torch.set_num_threads(runtime.threads)
-    documents = read_documents(text, lang=Language.parse(lang))
-    records: list[dict[str, Any]] = []
-    for name in [*([base] if base else []), *models]:
-        loaded = load(name, dtype=torch.float32)
-        start = start_candidates(loaded.tokenizer)[0]
-        score = bits_per_byte(
-            CausalScorer(loaded.model, loaded.tokenizer, start_token=start), documents
-        )
-        record = {"model": name, **score.to_record()}
-        if records and base is not None and None not in (score.value, records[0]["value"]):
-            record["difference_from_base"] = score.value - records[0]["value"]
-        records.append(record)
-    return records
+        needed = {"--text": text, "--lang": lang} if name == BITS_PER_BYTE else {"--facts": facts}
+        for option, given in needed.items():
+            if given is None:
+                raise InputError(expected=f"{option} for {name}", got="none", where=option)
 
 
-def score_table(records: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Returns headers and rows for a terminal."""
-    rows = [["model", "bits per byte", "95 % interval", "bytes", "tokens"]]
-    for record in records:
-        value, interval = record["value"], record["interval"]
-        rows.append(
-            [
-                record["model"],
-                f"{value:.4f}" if value is not None else f"– ({record['reason']})",
-                f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "–",
-                f"{record['denominator']:.0f}",
-                f"{record['statistics']['num_tokens']:.0f}",
-            ]
-        )
-    return rows
+def _documents(text: Path | None, lang: str | None) -> Documents:
+    assert text is not None
+    assert lang is not None
+    return read_documents(text, lang=Language.parse(lang))
+
+
+def _facts(facts: Path | None, lang: str | None, text: Path | None) -> FactData:
+    """The facts in the languages asked for; with a text, --lang is the text's."""
+    assert facts is not None
+    chosen = lang.split(",") if lang and text is None else []
+    return select_languages(read_facts(facts), [Language.parse(code) for code in chosen])
+
+
+def _bits_per_byte(loaded: LoadedModel, documents: Documents, seed: int) -> dict[str, Any]:
+    start = start_candidates(loaded.tokenizer)[0]
+    scorer = CausalScorer(loaded.model, loaded.tokenizer, start_token=start)
+    return bits_per_byte(scorer, documents.records, seed=seed).to_record()
+
+
+def _compared(record: dict[str, Any], before: float | None) -> dict[str, Any]:
+    if record["value"] is None or before is None:
+        return record
+    return {**record, "difference_from_base": record["value"] - before}
+
+
+def _identity(record: dict[str, Any]) -> str:
+    return str([record.get(key) for key in _IDENTITY])
+
+
+def _value_cells(record: dict[str, Any]) -> list[str]:
+    value, interval = record["value"], record["interval"]
+    return [
+        f"{value:.4f}" if value is not None else f"– ({record['reason']})",
+        f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "–",
+    ]
+
+
+def _languages(record: dict[str, Any]) -> str:
+    if "source_lang" in record:
+        return f"{record['source_lang']} → {record['target_lang']}"
+    if "langs" in record:
+        return ", ".join(record["langs"])
+    return (
+        f"{record['lang']} (not {record['other_lang']})"
+        if "other_lang" in record
+        else (record["lang"])
+    )
