@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup demo test test-all lint types unit bench-rows bench-alignment bench-transfer bench-training bench-coverage
+.PHONY: setup demo test test-all lint types unit bench-rows bench-alignment bench-transfer bench-training bench-coverage bench-lab
 
 setup: $(READY)
 
@@ -56,6 +56,10 @@ bench-transfer: $(READY)
 # Byte models trained here and by transformers.Trainer, in bytes per second on one core.
 bench-training: $(READY)
 	$(BIN)/python benchmarks/training.py $(ARGS)
+
+# Tiny decoders per hour, in ensembles and one by one.
+bench-lab: $(READY)
+	$(BIN)/python benchmarks/lab.py $(ARGS)
 
 # How often the intervals of data transfer hold the true one.
 bench-coverage: $(READY)

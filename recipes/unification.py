@@ -1,0 +1,233 @@
+"""Why does a fact learnt in one language not appear in another? (arXiv 2508.11017)
+
+    lingraft plan recipes/unification.py --scale laptop
+    lingraft run recipes/unification.py --scale laptop
+
+Tiny decoders learn the facts of worlds with two languages (`lab.make_world`). The grid crosses how
+much a fact tells of its language (rho, `informativeness`), how easily cues give the language away
+(E, `extractability`) and the share of facts told in both languages (pi, `parallel_share`), each in
+several seeds. The target `report` holds `record.json` and `report.html`: what was recalled, in
+which phase states parted or united, and whether the claims of the paper hold. A run that was
+stopped goes on with what is missing. `full` is the reference's grid of 450 members; `paper` has
+larger worlds with four languages in symbols, bytes and byte pairs.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+from lingraft.errors import InputError
+from lingraft.lab import TinyDecoder, WorldSettings, make_world, template_cues_for
+from lingraft.pipelines.lab_runs import Cell, LabSettings, train_cells
+from lingraft.pipelines.unification_record import unification_record
+from lingraft.study import Plan, job
+
+SCALES = ("tiny", "laptop", "full", "paper")
+Axes = dict[str, tuple[float, ...]]
+GRIDS: dict[str, Axes] = {
+    "tiny": {"informativeness": (0, 1), "extractability": (0.5, 1), "parallel_share": (0, 0.2)},
+    "laptop": {
+        "informativeness": (0, 0.5, 1),
+        "extractability": (0, 0.5, 0.8, 0.95, 1),
+        "parallel_share": (0, 0.02, 0.1, 0.2),
+    },
+    "full": {
+        "informativeness": (0, 0.25, 0.5, 0.75, 1),
+        "extractability": (0, 0.5, 0.8, 0.95, 1),
+        "parallel_share": (0, 0.01, 0.02, 0.05, 0.1, 0.2),
+    },
+    "paper": {
+        "informativeness": (0, 0.5, 1),
+        "extractability": (0, 0.8, 0.95, 1),
+        "parallel_share": (0, 0.02, 0.1),
+    },
+}
+# Shared and separate tokens of subjects and of values, where facts are tied and where not.
+OVERLAPS: Axes = {
+    "informativeness": (0, 1),
+    "subject_overlap": (0, 1),
+    "value_overlap": (0, 1),
+    "parallel_share": (0.2,),
+}
+WORLDS: dict[str, dict[str, Any]] = {
+    "tiny": {"subjects": 30, "relations": 3, "values": 8, "unseen_subjects": 4},
+    "laptop": {},
+    "full": {},
+    "paper": {"subjects": 4_000, "languages": 4},
+}
+SETTINGS = {
+    "tiny": LabSettings(
+        TinyDecoder(width=32, num_layers=2, num_heads=4),
+        steps=150,
+        checkpoints=(0, 50, 100, 150),
+        batch_size=32,
+        warmup_steps=20,
+        num_facts=20,
+        num_resamples=50,
+    ),
+    "laptop": LabSettings(
+        TinyDecoder(),
+        steps=800,
+        checkpoints=(0, 25, 50, 75, 100, 150, 200, 250, 300, 400, 600, 800),
+    ),
+    "full": LabSettings(
+        TinyDecoder(),
+        steps=800,
+        checkpoints=(0, 25, 50, 75, 100, 125, 150, 175, 200, 250, 300, 400, 500, 600, 800),
+    ),
+    "paper": LabSettings(
+        TinyDecoder(width=256, num_layers=6, num_heads=8),
+        steps=8_000,
+        checkpoints=(0, 100, 200, 400, 600, 800, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000),
+    ),
+}
+TOKENS = {"paper": ("symbols", "bytes", "bpe")}
+NUM_SEEDS = {"tiny": 2, "laptop": 3, "full": 3, "paper": 3}
+AXES = ("informativeness", "extractability", "parallel_share")
+MOST_PICTURED = 6
+MEMBERS_PER_JOB = 15
+"""What a stop loses at most is a job."""
+
+
+def plan(
+    scale: str,
+    *,
+    seeds: int | None = None,
+    informativeness: str | None = None,
+    extractability: str | None = None,
+    parallel_share: str | None = None,
+    cells: str | None = None,
+    overlaps: bool = True,
+    steps: int | None = None,
+    seed: int = 0,
+) -> Plan:
+    """Returns the jobs of the study.
+
+    Args:
+        scale: `tiny` is a smoke test; `laptop` 204 members in two hours on two cores; `full` 474;
+            `paper` larger worlds and models, for a GPU or a cluster.
+        seeds: Members of each cell, each with a world of its own.
+        informativeness: Values of rho, with commas.
+        extractability: Values of E, with commas.
+        parallel_share: Values of pi, with commas.
+        cells: Cells instead of a grid, each as rho:E:pi, such as 0:1:0,1:1:0,1:0.5:0.
+        overlaps: Whether to cross shared and separate tokens of subjects and values as well.
+        steps: Of training, instead of the scale's; checkpoints after them are left out.
+        seed: Of worlds, training and intervals.
+    """
+    given = {
+        "informativeness": informativeness,
+        "extractability": extractability,
+        "parallel_share": parallel_share,
+    }
+    grid = {
+        name: GRIDS[scale][name] if text is None else tuple(map(float, text.split(",")))
+        for name, text in given.items()
+    }
+    settings = SETTINGS[scale] if steps is None else _shortened(SETTINGS[scale], steps)
+    num_seeds = seeds or NUM_SEEDS[scale]
+    chosen = list(product(*grid.values())) if cells is None else _parsed(cells)
+    runs = _jobs(scale, list(_cells(scale, AXES, chosen, num_seeds, seed)), settings)
+    crossed = list(product(*OVERLAPS.values()))
+    others = list(_cells(scale, list(OVERLAPS), crossed, num_seeds, seed)) if overlaps else []
+    report = job(
+        unification_record,
+        name="report",
+        runs=runs,
+        subgrid_runs=_jobs(scale, others, settings),
+        scale=scale,
+        seed=seed,
+    )
+    return Plan({"report": report}, name="unification")
+
+
+def _parsed(cells: str) -> list[tuple[float, ...]]:
+    found = []
+    for text in cells.split(","):
+        try:
+            values = tuple(map(float, text.split(":")))
+        except ValueError:
+            values = ()
+        if len(values) != len(AXES):
+            raise InputError(
+                expected="cells as rho:E:pi, such as 1:0.95:0.1", got=text, where="cells"
+            )
+        found.append(values)
+    return found
+
+
+def _cells(
+    scale: str, names: Sequence[str], chosen: Sequence[Sequence[float]], num_seeds: int, seed: int
+) -> Iterator[Cell]:
+    """The chosen cells, seed after seed, so that members of one job are of one seed."""
+    kinds = TOKENS.get(scale, ("symbols",))
+    pictured = _pictured(chosen)
+    for number, tokens in product(range(num_seeds), kinds):
+        for place, values in enumerate(chosen):
+            axes: dict[str, float | str] = dict(zip(names, map(float, values), strict=True))
+            world = _world(scale, axes, tokens, seed * 1_000 + number)
+            if len(kinds) > 1:
+                axes["tokens"] = tokens
+            is_pictured = number == 0 and place in pictured and tuple(names) == AXES
+            yield Cell(world, seed * 1_000 + number, axes, is_pictured)
+
+
+def _pictured(chosen: Sequence[Sequence[float]]) -> set[int]:
+    """Where cells are that are kept in pictures: corners of rho and E with the fewest parallel
+    facts, and the strongest forces with the most of them; all of few."""
+    if len(chosen) <= MOST_PICTURED:
+        return set(range(len(chosen)))
+    ends = [(min(axis), max(axis)) for axis in zip(*chosen, strict=True)]
+    corners = [(ties, cues, ends[2][0]) for ties in ends[0] for cues in ends[1]]
+    corners.append((ends[0][1], ends[1][1], ends[2][1]))
+    return {place for place, values in enumerate(chosen) if tuple(values[:3]) in corners}
+
+
+def _world(scale: str, axes: dict[str, float | str], tokens: str, seed: int) -> WorldSettings:
+    knobs: dict[str, Any] = {**WORLDS[scale], **axes, "tokens": tokens, "seed": seed}
+    if "extractability" in knobs:
+        num_tokens = knobs.setdefault("template_tokens", 2)
+        knobs["template_cues"] = template_cues_for(
+            knobs.pop("extractability"), template_tokens=num_tokens
+        )
+    return make_world(**knobs).settings
+
+
+def _jobs(scale: str, cells: Sequence[Cell], settings: LabSettings) -> list[Any]:
+    kinds = len(TOKENS.get(scale, ("symbols",)))
+    # A stack is as long as its longest samples: members of one job have one kind of tokens.
+    per_job = max(MEMBERS_PER_JOB // kinds, 1)
+    jobs = []
+    for tokens in dict.fromkeys(cell.world.tokens for cell in cells):
+        alike = [cell for cell in cells if cell.world.tokens == tokens]
+        for first in range(0, len(alike), per_job):
+            some = alike[first : first + per_job]
+            jobs.append(
+                job(
+                    train_cells,
+                    name=f"members-{tokens}",
+                    cells=some,
+                    settings=settings,
+                    costs=_costs(some, settings),
+                )
+            )
+    return jobs
+
+
+def _costs(cells: Sequence[Cell], settings: LabSettings) -> dict[str, float]:
+    flops = 0
+    for cell in cells:
+        world = cell.world
+        num_tokens = 4 * world.subjects + world.relations * world.values * world.languages
+        flops += settings.steps * settings.model.num_flops(
+            num_tokens=num_tokens if world.tokens == "symbols" else 512,
+            length=3 + world.template_tokens,
+            batch_size=settings.batch_size,
+        )
+    return {"num_flops": float(flops)}
+
+
+def _shortened(settings: LabSettings, steps: int) -> LabSettings:
+    kept = [step for step in settings.checkpoints if step < steps]
+    facts = {**vars(settings), "steps": steps, "checkpoints": (*kept, steps)}
+    return LabSettings(**facts)

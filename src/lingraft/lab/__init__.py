@@ -1,0 +1,35 @@
+"""The lab: synthetic multilingual worlds in which everything is known."""
+
+from lingraft.lab.decoders import TinyDecoder
+from lingraft.lab.ensembles import EnsembleRun, train_ensemble
+from lingraft.lab.information import (
+    Information,
+    sampled_extractability,
+    template_cues_for,
+)
+from lingraft.lab.members import Member
+from lingraft.lab.probes import PROBE_KINDS, Probes
+from lingraft.lab.samples import Samples
+from lingraft.lab.settings import WorldSettings
+from lingraft.lab.vocabulary import BOS, PAD
+from lingraft.lab.worlds import World, build_world, make_world, matched_probes
+
+__all__ = [
+    "BOS",
+    "PAD",
+    "PROBE_KINDS",
+    "EnsembleRun",
+    "Information",
+    "Member",
+    "Probes",
+    "Samples",
+    "TinyDecoder",
+    "World",
+    "WorldSettings",
+    "build_world",
+    "make_world",
+    "matched_probes",
+    "sampled_extractability",
+    "template_cues_for",
+    "train_ensemble",
+]

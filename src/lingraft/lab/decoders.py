@@ -1,0 +1,277 @@
+"""Tiny decoders stacked on a leading axis, so that one product of matrices serves all of them.
+
+Pre-norm Transformer (Xiong et al. 2020) with learned positions, ReLU (Vaswani et al. 2017) and no
+biases; layer norms have no weights of their own, since the matrix after each could hold them.
+Axes: M models, B samples, T tokens, D width, H heads, C channels of a head, F feed-forward,
+V vocabulary, N tokens to predict.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy, embedding, layer_norm, relu
+
+from lingraft.errors import InputError
+from lingraft.seeds import derive
+
+EMBEDDING_SCALE = 0.02
+
+
+@dataclass(frozen=True)
+class TinyDecoder:
+    """The shape of every model of an ensemble.
+
+    Attributes:
+        width: D.
+        num_layers: Blocks of attention and feed-forward.
+        num_heads: H, a divisor of the width.
+        feed_forward: F, as a multiple of the width.
+    """
+
+    width: int = 96
+    num_layers: int = 3
+    num_heads: int = 4
+    feed_forward: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.num_layers, self.num_heads, self.feed_forward) < 1:
+            raise InputError(expected="sizes of at least 1", got=str(self), where="model")
+        if self.width % self.num_heads:
+            raise InputError(
+                expected=f"a width that {self.num_heads} heads divide",
+                got=str(self.width),
+                where="model",
+            )
+
+    def num_parameters(self, *, num_tokens: int, max_tokens: int) -> int:
+        """Returns the parameters of one model.
+
+        Args:
+            num_tokens: Vocabulary.
+            max_tokens: Longest sequence.
+        """
+        per_layer = (4 + 2 * self.feed_forward) * self.width**2
+        return self.num_layers * per_layer + (2 * num_tokens + max_tokens) * self.width
+
+    def num_flops(self, *, num_tokens: int, length: int, batch_size: int) -> int:
+        """Returns the multiplications and additions of a step's products of matrices.
+
+        Forwards and backwards, the last block at the predicted place alone; attention's own
+        products, which are few at such lengths, are left out.
+
+        Args:
+            num_tokens: Vocabulary.
+            length: Tokens that the model reads of a sample.
+            batch_size: Samples, each with one token to predict.
+        """
+        whole = (4 + 2 * self.feed_forward) * self.width**2
+        last = 2 * self.width**2 * length + (2 + 2 * self.feed_forward) * self.width**2
+        per_sample = (self.num_layers - 1) * whole * length + last + num_tokens * self.width
+        return 6 * batch_size * per_sample
+
+
+Weights = dict[str, torch.Tensor]
+"""By name, each with M in front: ``embedding`` VD, ``position`` TD, ``head`` DV, and for every
+layer ``attention.l`` D(3D), ``mix.l`` DD, ``rise.l`` DF, ``fall.l`` FD."""
+
+
+def initial_weights(
+    model: TinyDecoder,
+    *,
+    num_tokens: int,
+    max_tokens: int,
+    seeds: Sequence[int],
+    dtype: torch.dtype,
+) -> Weights:
+    """Draws the weights of M models, each from its own seed alone.
+
+    Args:
+        model: Their shape.
+        num_tokens: Vocabulary.
+        max_tokens: Longest sequence.
+        seeds: One a model.
+        dtype: Of the weights.
+    """
+    drawn = []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(derive(seed, "weights"))
+        shapes = _shapes(model, num_tokens, max_tokens)
+        drawn.append(
+            {
+                name: torch.randn(*shape, generator=generator, dtype=torch.float64) * scale
+                for name, (shape, scale) in shapes.items()
+            }
+        )
+    return {name: torch.stack([one[name] for one in drawn]).to(dtype) for name in drawn[0]}
+
+
+def _shapes(
+    model: TinyDecoder, num_tokens: int, max_tokens: int
+) -> dict[str, tuple[tuple[int, int], float]]:
+    """Shape and standard deviation of every matrix; the residual stream's grow with depth less."""
+    width, inner = model.width, model.width * model.feed_forward
+    residual = 1 / math.sqrt(2 * model.num_layers)
+    shapes: dict[str, tuple[tuple[int, int], float]] = {
+        "embedding": ((num_tokens, width), EMBEDDING_SCALE),
+        "position": ((max_tokens, width), EMBEDDING_SCALE),
+        "head": ((width, num_tokens), EMBEDDING_SCALE),
+    }
+    for layer in range(model.num_layers):
+        shapes[f"attention.{layer}"] = ((width, 3 * width), width**-0.5)
+        shapes[f"mix.{layer}"] = ((width, width), residual * width**-0.5)
+        shapes[f"rise.{layer}"] = ((width, inner), width**-0.5)
+        shapes[f"fall.{layer}"] = ((inner, width), residual * inner**-0.5)
+    return shapes
+
+
+def states(
+    model: TinyDecoder,
+    weights: Mapping[str, torch.Tensor],
+    tokens_MBT: torch.Tensor,
+    *,
+    last_MB: torch.Tensor | None = None,
+) -> Iterator[torch.Tensor]:
+    """Yields the residual stream (M, B, T, D): the embeddings, then after each layer.
+
+    Args:
+        model: The shape.
+        weights: Of M models.
+        tokens_MBT: What they read; padding comes last, where no token looks.
+        last_MB: The one place of each sample that is read of the last layer, which then yields
+            (M, B, D) and computes nothing else.
+    """
+    x_MBTD = _embedded(weights, tokens_MBT)
+    yield x_MBTD
+    for layer in range(model.num_layers):
+        if last_MB is not None and layer == model.num_layers - 1:
+            yield _last_block(model, weights, layer, x_MBTD, last_MB)
+        else:
+            x_MBTD = block(model, weights, layer, x_MBTD)
+            yield x_MBTD
+
+
+def block(
+    model: TinyDecoder, weights: Mapping[str, torch.Tensor], layer: int, x_MBTD: torch.Tensor
+) -> torch.Tensor:
+    """Returns the residual stream after a layer.
+
+    Args:
+        model: The shape.
+        weights: Of M models.
+        layer: From 0.
+        x_MBTD: The residual stream before it.
+    """
+    models, samples, length, width = x_MBTD.shape
+    flat_MND = _normed(x_MBTD).view(models, samples * length, width)
+    parts = (flat_MND @ weights[f"attention.{layer}"]).view(
+        models * samples, length, 3, model.num_heads, -1
+    )
+    query_BHTC, key_BHTC, value_BHTC = parts.permute(2, 0, 3, 1, 4)
+    later_TT = torch.full((length, length), float("-inf"), dtype=x_MBTD.dtype).triu(1)
+    scores_BHTT = query_BHTC @ key_BHTC.transpose(-1, -2) * query_BHTC.shape[-1] ** -0.5
+    mixed_BHTC = (scores_BHTT + later_TT.to(x_MBTD.device)).softmax(-1) @ value_BHTC
+    mixed_MND = mixed_BHTC.transpose(1, 2).reshape(models, samples * length, width)
+    x_MBTD = x_MBTD + (mixed_MND @ weights[f"mix.{layer}"]).view(x_MBTD.shape)
+    flat_MND = _normed(x_MBTD).view(models, samples * length, width)
+    return x_MBTD + _feed_forward(weights, layer, flat_MND).view(x_MBTD.shape)
+
+
+def _last_block(
+    model: TinyDecoder,
+    weights: Mapping[str, torch.Tensor],
+    layer: int,
+    x_MBTD: torch.Tensor,
+    last_MB: torch.Tensor,
+) -> torch.Tensor:
+    """The block at one place of each sample: a query, and the keys and values before it."""
+    models, samples, length, width = x_MBTD.shape
+    attention_MDE = weights[f"attention.{layer}"]
+    normed_MBTD = _normed(x_MBTD)
+    flat_MND = normed_MBTD.view(models, samples * length, width)
+    both = (flat_MND @ attention_MDE[:, :, width:]).view(
+        models * samples, length, 2, model.num_heads, -1
+    )
+    key_BHTC, value_BHTC = both.permute(2, 0, 3, 1, 4)
+    query_MBD = at(normed_MBTD, last_MB) @ attention_MDE[:, :, :width]
+    query_BH1C = query_MBD.view(models * samples, model.num_heads, 1, -1)
+    scores_BH1T = query_BH1C @ key_BHTC.transpose(-1, -2) * query_BH1C.shape[-1] ** -0.5
+    later_BT = torch.arange(length, device=x_MBTD.device) > last_MB.view(-1, 1)
+    scores_BH1T = scores_BH1T.masked_fill(later_BT[:, None, None], float("-inf"))
+    mixed_MBD = (scores_BH1T.softmax(-1) @ value_BHTC).view(models, samples, width)
+    x_MBD = at(x_MBTD, last_MB) + mixed_MBD @ weights[f"mix.{layer}"]
+    last_MBD: torch.Tensor = x_MBD + _feed_forward(weights, layer, _normed(x_MBD))
+    return last_MBD
+
+
+def logits(weights: Mapping[str, torch.Tensor], x_MND: torch.Tensor) -> torch.Tensor:
+    """Returns (M, N, V) of states (M, N, D) after the last layer."""
+    return _normed(x_MND) @ weights["head"]
+
+
+def mean_nats(
+    model: TinyDecoder,
+    weights: Mapping[str, torch.Tensor],
+    tokens_MBT: torch.Tensor,
+    predicted_MBT: torch.Tensor,
+) -> torch.Tensor:
+    """Returns each model's mean nats per predicted token, (M,).
+
+    Args:
+        model: The shape.
+        weights: Of M models.
+        tokens_MBT: Whole samples.
+        predicted_MBT: Which tokens are to be predicted; none of them the first of a sample.
+    """
+    models = len(tokens_MBT)
+    read_MBT, wanted_MBT = tokens_MBT[:, :, :-1], predicted_MBT[:, :, 1:]
+    if bool((wanted_MBT.sum(2) == 1).all()):
+        last_MB = wanted_MBT.int().argmax(2)
+        *_, x_MND = states(model, weights, read_MBT, last_MB=last_MB)
+        target_MN = tokens_MBT.gather(2, last_MB[:, :, None] + 1)[:, :, 0]
+        weight_MN = torch.ones_like(target_MN, dtype=torch.float32)
+    else:
+        *_, x_MBTD = states(model, weights, read_MBT)
+        place_MN, weight_MN = _places(wanted_MBT.flatten(1))
+        x_MND = at(x_MBTD.flatten(1, 2), place_MN)
+        target_MN = tokens_MBT[:, :, 1:].flatten(1).gather(1, place_MN)
+    logits_NV = logits(weights, x_MND).flatten(0, 1)
+    if logits_NV.dtype != torch.float64:
+        logits_NV = logits_NV.float()
+    nats_MN = cross_entropy(logits_NV, target_MN.flatten(), reduction="none").view(models, -1)
+    return (nats_MN * weight_MN).sum(1) / weight_MN.sum(1)
+
+
+def at(x_MBTD: torch.Tensor, place_MB: torch.Tensor) -> torch.Tensor:
+    """Returns x at one place of each sample, (M, B, D); or (M, N, D) of x (M, T, D)."""
+    index = place_MB[..., None, None] if x_MBTD.dim() == 4 else place_MB[..., None]
+    found = x_MBTD.gather(x_MBTD.dim() - 2, index.expand(*index.shape[:-1], x_MBTD.shape[-1]))
+    return found[:, :, 0] if x_MBTD.dim() == 4 else found
+
+
+def _places(wanted_MP: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The wanted places of each model, filled up to as many, and weights: 0 for the filling."""
+    num_M = wanted_MP.sum(1)
+    order_MP = (~wanted_MP).int().argsort(dim=1, stable=True)[:, : int(num_M.max())]
+    weight_MN = (torch.arange(order_MP.shape[1], device=num_M.device) < num_M[:, None]).float()
+    return order_MP, weight_MN
+
+
+def _embedded(weights: Mapping[str, torch.Tensor], tokens_MBT: torch.Tensor) -> torch.Tensor:
+    table_MVD, position_MTD = weights["embedding"], weights["position"]
+    models, vocabulary, width = table_MVD.shape
+    first_M = torch.arange(models, device=tokens_MBT.device) * vocabulary
+    rows_MBTD = embedding(tokens_MBT + first_M[:, None, None], table_MVD.view(-1, width))
+    return rows_MBTD + position_MTD[:, None, : tokens_MBT.shape[2]]
+
+
+def _normed(x: torch.Tensor) -> torch.Tensor:
+    return layer_norm(x, x.shape[-1:])
+
+
+def _feed_forward(
+    weights: Mapping[str, torch.Tensor], layer: int, x_MND: torch.Tensor
+) -> torch.Tensor:
+    inner_MNF = relu(x_MND @ weights[f"rise.{layer}"])
+    return inner_MNF @ weights[f"fall.{layer}"]

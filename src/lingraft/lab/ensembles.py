@@ -1,0 +1,369 @@
+"""Many tiny decoders trained side by side in one process.
+
+Every member has its own world, seed, order of data and learning rate; members share nothing but
+the products of matrices that they are stacked into. torch's vmap would do the stacking, but runs
+attention's way back in a loop, so the stack is written out in `decoders`.
+Axes: M models of a stack, B samples, T tokens, S steps, P probes, V values, C tokens of a value,
+L layers, D width.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lingraft.errors import InputError, ModelError
+from lingraft.lab.decoders import TinyDecoder, Weights, initial_weights, mean_nats
+from lingraft.lab.members import Member
+from lingraft.lab.samples import Samples
+from lingraft.model.precision import autocast_dtype
+from lingraft.runtime import Runtime, keep_memory
+from lingraft.seeds import derive
+
+BETAS = (0.9, 0.95)
+CHUNK_STEPS = 50
+"""Steps whose samples are drawn at once: drawing costs by the call."""
+TOKENS_AT_ONCE = 8_192
+FEWEST_AT_ONCE, MOST_AT_ONCE = 4, 128
+"""A stack is as large as overhead asks and caches allow."""
+
+
+class Corpus(Protocol):
+    """What a member learns from; `World` is one."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Size of the vocabulary."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest sample."""
+        ...
+
+    def sample(self, num: int, rng: np.random.Generator) -> Samples:
+        """Draws samples."""
+        ...
+
+
+Observe = Callable[[int, int, Member], None]
+"""Called with the member's number, the steps made and the member as it is then."""
+
+ExtraLoss = Callable[[Mapping[str, torch.Tensor], Sequence[int], int], torch.Tensor]
+"""From the stacked weights of some members, their numbers and the number of the step, from 0, to
+nats (M,) that are added to their losses. What it draws for a member must depend on that member and
+the step alone, or company would change losses; it is called in several threads."""
+
+
+@dataclass(frozen=True)
+class EnsembleRun:
+    """What training left.
+
+    Attributes:
+        nats_MS: Mean training loss of every member at every step, in nats per predicted token,
+            without what an extra loss adds.
+        num_parameters: Of one member.
+    """
+
+    nats_MS: NDArray[np.float64]
+    num_parameters: int
+
+
+@dataclass(frozen=True)
+class _Settings:
+    model: TinyDecoder
+    steps: int
+    checkpoints: frozenset[int]
+    batch_size: int
+    warmup_steps: int
+    weight_decay: float
+    num_tokens: int
+    max_tokens: int
+    dtype: torch.dtype
+    compute: torch.dtype
+    device: torch.device
+
+
+def train_ensemble(
+    worlds: Sequence[Corpus],
+    *,
+    model: TinyDecoder,
+    steps: int,
+    seeds: Sequence[int],
+    checkpoints: Sequence[int] = (),
+    observe: Observe | None = None,
+    batch_size: int = 256,
+    learning_rates: float | Sequence[float] = 1.5e-3,
+    warmup_steps: int = 200,
+    weight_decay: float = 0.1,
+    start: Sequence[Mapping[str, torch.Tensor]] | None = None,
+    extra_loss: ExtraLoss | None = None,
+    members_at_once: int | None = None,
+    dtype: torch.dtype = torch.float32,
+    runtime: Runtime | None = None,
+) -> EnsembleRun:
+    """Trains one tiny decoder on every world, as many at once as the machine likes.
+
+    A member's losses depend on its own world, seed and learning rate alone, to rounding. Memory
+    depends on the members at once, not on their number: what is to stay of a member, `observe`
+    takes. AdamW, its rate rising over the first steps and then constant.
+
+    Args:
+        worlds: One for each member; the same object may stand several times.
+        model: The shape of all.
+        steps: Optimiser steps.
+        seeds: One for each member: of its weights, and of its samples and their order.
+        checkpoints: Numbers of steps after which `observe` is called, 0 and `steps` among them if
+            wanted.
+        observe: Called with a member's number, the steps made and the member; in several threads,
+            but never twice at once for one member.
+        batch_size: Samples of a step.
+        learning_rates: One for all, or one for each member.
+        warmup_steps: Over which the rate rises.
+        weight_decay: Of all matrices.
+        start: Weights to go on from, as `Member.weights`; random by default.
+        extra_loss: Nats to add to each member's loss, such as `contrast.Contrast`; none by default.
+        members_at_once: Of a stack; by default as many as overhead and caches ask for.
+        dtype: Of weights and optimiser: float32, or float64 for checks.
+        runtime: Threads (each trains its own stacks), device and precision: with weights in
+            float32, ``"auto"`` computes in bfloat16 where the device does that in hardware.
+
+    Raises:
+        InputError: No worlds, or not as many seeds, rates or starts as worlds; a checkpoint after
+            the last step.
+        ModelError: A member's loss is no finite number.
+    """
+    rates = _per_member(learning_rates, len(worlds))
+    _check(worlds, seeds, rates, start, steps, checkpoints, batch_size)
+    runtime = runtime or Runtime()
+    device = torch.device("cpu" if runtime.device == "auto" else runtime.device)
+    settings = _Settings(
+        model,
+        steps,
+        frozenset(checkpoints),
+        batch_size,
+        warmup_steps,
+        weight_decay,
+        max(world.num_tokens for world in worlds),
+        max(world.max_tokens for world in worlds),
+        dtype,
+        (autocast_dtype(device, runtime) or dtype) if dtype == torch.float32 else dtype,
+        device,
+    )
+    nats_MS = np.zeros((len(worlds), steps))
+    at_once = members_at_once or _members_at_once(settings, runtime.threads, len(worlds))
+
+    def train(first: int) -> None:
+        members = range(first, min(first + at_once, len(worlds)))
+        stack = _Stack([(worlds[m], seeds[m], rates[m]) for m in members], settings)
+        if start is not None:
+            stack.take([start[m] for m in members])
+        extra = None if extra_loss is None else partial(_added, extra_loss, members)
+        for step, nats_M in stack.run(partial(_observed, observe, first), extra):
+            nats_MS[first : first + len(members), step] = nats_M
+
+    firsts = range(0, len(worlds), at_once)
+    if settings.device.type == "cpu":
+        keep_memory()
+    _in_threads(train, firsts, runtime.threads if settings.device.type == "cpu" else 1)
+    num_parameters = model.num_parameters(
+        num_tokens=settings.num_tokens, max_tokens=settings.max_tokens
+    )
+    return EnsembleRun(nats_MS, num_parameters)
+
+
+def _observed(observe: Observe | None, first: int, step: int, members: Sequence[Member]) -> None:
+    for number, member in enumerate(members) if observe is not None else ():
+        assert observe is not None
+        observe(first + number, step, member)
+
+
+def _added(
+    extra_loss: ExtraLoss, members: Sequence[int], weights: Mapping[str, torch.Tensor], step: int
+) -> torch.Tensor:
+    return extra_loss(weights, members, step)
+
+
+class _Stack:
+    """Some members, their weights on a leading axis, and their optimiser."""
+
+    def __init__(self, members: Sequence[tuple[Corpus, int, float]], settings: _Settings) -> None:
+        self._worlds = [world for world, _, _ in members]
+        self._seeds = [seed for _, seed, _ in members]
+        self._rates = [rate for _, _, rate in members]
+        self._settings = settings
+        drawn = initial_weights(
+            settings.model,
+            num_tokens=settings.num_tokens,
+            max_tokens=settings.max_tokens,
+            seeds=self._seeds,
+            dtype=settings.dtype,
+        )
+        self.weights: Weights = {
+            name: tensor.to(settings.device).requires_grad_() for name, tensor in drawn.items()
+        }
+
+    def take(self, start: Sequence[Mapping[str, torch.Tensor]]) -> None:
+        """Puts weights in the place of the random ones."""
+        with torch.no_grad():
+            for number, weights in enumerate(start):
+                for name, tensor in weights.items():
+                    self.weights[name][number].copy_(tensor)
+
+    def run(
+        self,
+        observe: Callable[[int, Sequence[Member]], None],
+        extra: Callable[[Mapping[str, torch.Tensor], int], torch.Tensor] | None,
+    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yields each step's number and losses."""
+        settings, optimizer = self._settings, self._optimizer()
+        if 0 in settings.checkpoints:
+            observe(0, self.members())
+        for step, (tokens_MBT, predicted_MBT) in enumerate(self._batches()):
+            rise = min((step + 1) / max(settings.warmup_steps, 1), 1.0)
+            for group in optimizer.param_groups:
+                group["lr"] = group["full_rate"] * rise
+            computed = {name: w.to(settings.compute) for name, w in self.weights.items()}
+            nats_M = mean_nats(settings.model, computed, tokens_MBT, predicted_MBT)
+            whole_M = nats_M if extra is None else nats_M + extra(computed, step)
+            whole_M.sum().backward()  # type: ignore[no-untyped-call]
+            losses_M = whole_M.detach().double().cpu().numpy()
+            if not np.isfinite(losses_M).all():
+                member = int(np.flatnonzero(~np.isfinite(losses_M))[0])
+                raise ModelError(
+                    expected="a finite training loss",
+                    got=f"{losses_M[member]} nats per token",
+                    where=f"step {step + 1} of the member with seed {self._seeds[member]}",
+                    hint="lower its learning rate",
+                )
+            self._share_gradients()
+            optimizer.step()
+            for tensor in self.weights.values():
+                tensor.grad = None
+            yield step, losses_M if extra is None else nats_M.detach().double().cpu().numpy()
+            if step + 1 in settings.checkpoints:
+                observe(step + 1, self.members())
+
+    def members(self) -> list[Member]:
+        """The members as they are now."""
+        return [
+            Member(self._settings.model, {name: w.detach()[m] for name, w in self.weights.items()})
+            for m in range(len(self._seeds))
+        ]
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """AdamW on slices of the stack, one for each run of members with the same rate."""
+        self._slices: list[tuple[str, slice, torch.nn.Parameter]] = []
+        groups = []
+        first = 0
+        for rate, run in groupby(self._rates):
+            members = slice(first, first + len(list(run)))
+            first = members.stop
+            parts = {name: torch.nn.Parameter(w.data[members]) for name, w in self.weights.items()}
+            self._slices += [(name, members, part) for name, part in parts.items()]
+            groups.append({"params": list(parts.values()), "lr": rate, "full_rate": rate})
+        return torch.optim.AdamW(
+            groups, betas=BETAS, weight_decay=self._settings.weight_decay, fused=True
+        )
+
+    def _share_gradients(self) -> None:
+        for name, members, part in self._slices:
+            gradient = self.weights[name].grad
+            assert gradient is not None
+            part.grad = gradient[members]
+
+    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Tokens (M, B, T) and what is predicted of them, step by step, padded to the longest."""
+        size, device = self._settings.batch_size, self._settings.device
+        for chunk in range(-(-self._settings.steps // CHUNK_STEPS)):
+            drawn = [
+                world.sample(
+                    CHUNK_STEPS * size, np.random.default_rng(derive(seed, "samples", chunk))
+                )
+                for world, seed in zip(self._worlds, self._seeds, strict=True)
+            ]
+            length = max(samples.tokens_BT.shape[1] for samples in drawn)
+            tokens_MNT = _stacked([samples.tokens_BT for samples in drawn], length)
+            predicted_MNT = _stacked([samples.predicted_BT for samples in drawn], length)
+            left = self._settings.steps - chunk * CHUNK_STEPS
+            for at in range(min(CHUNK_STEPS, left)):
+                rows = slice(at * size, (at + 1) * size)
+                yield tokens_MNT[:, rows].to(device).long(), predicted_MNT[:, rows].to(device)
+
+
+def _stacked(arrays: Sequence[NDArray[np.generic]], length: int) -> torch.Tensor:
+    padded = [np.pad(array, ((0, 0), (0, length - array.shape[1]))) for array in arrays]
+    return torch.from_numpy(np.stack(padded))
+
+
+def _members_at_once(settings: _Settings, num_threads: int, num_members: int) -> int:
+    """As many as a stack wants, or fewer, so that every thread has as much to do."""
+    tokens = settings.batch_size * settings.max_tokens
+    wanted = min(max(TOKENS_AT_ONCE // tokens, FEWEST_AT_ONCE), MOST_AT_ONCE)
+    rounds = -(-num_members // (wanted * num_threads))
+    return max(-(-num_members // (rounds * num_threads)), 1)
+
+
+def _in_threads(train: Callable[[int], None], firsts: Sequence[int], num_threads: int) -> None:
+    """Trains the stacks, one a thread at a time."""
+    if num_threads < 2 or len(firsts) < 2:
+        before = torch.get_num_threads()
+        torch.set_num_threads(num_threads)
+        try:
+            for first in firsts:
+                train(first)
+        finally:
+            torch.set_num_threads(before)
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(num_threads) as pool:
+            for _ in pool.map(train, firsts):
+                pass
+    finally:
+        torch.set_num_threads(before)
+
+
+def _per_member(rates: float | Sequence[float], num_members: int) -> list[float]:
+    if isinstance(rates, int | float):
+        return [float(rates)] * num_members
+    return [float(rate) for rate in rates]
+
+
+def _check(
+    worlds: Sequence[Corpus],
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    start: Sequence[object] | None,
+    steps: int,
+    checkpoints: Sequence[int],
+    batch_size: int,
+) -> None:
+    if not worlds:
+        raise InputError(expected="at least 1 world", got="none", where="worlds")
+    counts = {"seeds": len(seeds), "learning_rates": len(rates)}
+    if start is not None:
+        counts["start"] = len(start)
+    for where, count in counts.items():
+        if count != len(worlds):
+            raise InputError(
+                expected=f"one for each of the {len(worlds)} worlds", got=str(count), where=where
+            )
+    if steps < 1 or batch_size < 1:
+        raise InputError(
+            expected="at least 1 step of at least 1 sample",
+            got=f"{steps} steps of {batch_size}",
+            where="steps",
+        )
+    outside = [step for step in checkpoints if not 0 <= step <= steps]
+    if outside:
+        raise InputError(
+            expected=f"numbers of steps from 0 to {steps}", got=str(outside), where="checkpoints"
+        )
