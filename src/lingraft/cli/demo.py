@@ -12,7 +12,10 @@ def demo(
     to: Annotated[str, typer.Option(help="nl, fi, tr, ru, ko, eu, el or id.")] = "el",
     out: Annotated[Path, typer.Option(help="Folder of the adapted model.")] = Path("lingraft-demo"),
     weigh: Annotated[
-        bool, typer.Option("--weigh", help="Weigh the graft in bytes too: half an hour more.")
+        bool, typer.Option("--weigh", help="Weigh the graft to its best: half an hour more.")
+    ] = False,
+    no_weigh: Annotated[
+        bool, typer.Option("--no-weigh", help="Do not weigh the graft: two minutes less.")
     ] = False,
     threads: Threads = 0,
     device: Device = "auto",
@@ -28,7 +31,11 @@ def demo(
 
     with watching() as progress:
         done = run_demo(
-            to, out=out, weigh=weigh, runtime=Runtime(threads, device), progress=progress
+            to,
+            out=out,
+            weigh="long" if weigh else "no" if no_weigh else "short",
+            runtime=Runtime(threads, device),
+            progress=progress,
         )
     print_table(render_table(done.record))
     print(summary(done.record))

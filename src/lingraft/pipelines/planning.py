@@ -16,7 +16,6 @@ from lingraft.pipelines.inspection import inspect_model
 from lingraft.pipelines.settings import ArmSettings
 from lingraft.pipelines.vocabularies import new_tokenizer, vocabulary_rows, word_links
 from lingraft.pipelines.weighing import (
-    NUM_SEEDS_AT_SMALLEST,
     WeighSettings,
     train_scratch,
     weigh_graft,
@@ -211,7 +210,7 @@ class _Builder:
     def weigh(self, settings: WeighSettings) -> None:
         """The from-scratch curve, and the graft's loss read off it."""
         smallest = settings.sizes[0]
-        seeds = range(settings.seed, settings.seed + NUM_SEEDS_AT_SMALLEST)
+        seeds = range(settings.seed, settings.seed + settings.num_seeds)
         runs = [(size, seeds[0]) for size in settings.sizes]
         runs += [(smallest, seed) for seed in seeds[1:]]
         tuned = self._scratch(smallest, seeds[0], settings, None)
@@ -231,6 +230,7 @@ class _Builder:
             arm=self.jobs[f"arm-{self._method}"],
             corpus=self.jobs["corpus"],
             budget=self._settings.budget,
+            max_epochs=settings.best_loss.max_epochs,
             seed=self._settings.seed,
             **self._target,
         )

@@ -40,9 +40,8 @@ from lingraft.units import Budget
 VERSION = 2
 RESULT = "result.json"
 MIN_SIZES = 3
-# Scatter between runs is measured where a run costs least.
-NUM_SEEDS_AT_SMALLEST = 3
 GRAFT = "graft"
+ONCE = " Runs from random weights read their text once, as the graft did."
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class WeighSettings:
         learning_rates: Plateau rates; the smallest size chooses on valid text for all.
         best_loss: How far each run goes.
         num_valid_rows: Valid rows on which runs are stopped.
+        num_seeds: Runs at the smallest size: scatter is measured where a run costs least.
         seed: Of the order of the text and of the weights.
     """
 
@@ -67,6 +67,7 @@ class WeighSettings:
         evaluation_bytes=20_000, evaluations_per_epoch=1, patience=3, max_epochs=12
     )
     num_valid_rows: int = 16
+    num_seeds: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -177,6 +178,7 @@ def weigh_graft(
     arm: Path,
     corpus: Path,
     budget: Budget,
+    max_epochs: float,
     target_lang: str,
     seed: int,
     out: Path,
@@ -187,6 +189,7 @@ def weigh_graft(
         runs: Size, seed and folder of each from-scratch run.
         arm: Folder of the trained graft.
         corpus: The prepared corpus.
+        max_epochs: Most often that a from-scratch run read its text, for the description.
         budget: Of the graft; D_F is the text that it could see, each byte once.
         target_lang: Code of the new language.
         seed: Of the interval's draws.
@@ -213,7 +216,7 @@ def weigh_graft(
     [transfer] = weighed.transfers
     record = {
         "transfer": transfer.to_record(),
-        "described": describe(transfer),
+        "described": describe(transfer) + (ONCE if max_epochs <= 1 else ""),
         "repairs": [repair.describe() for repair in weighed.repairs],
         "losses": [
             {
