@@ -22,10 +22,10 @@ from lingraft.pipelines.lab_runs import Cell, LabSettings, train_cells
 from lingraft.pipelines.unification_record import unification_record
 from lingraft.study import Plan, job
 
-SCALES = ("tiny", "laptop", "full", "paper")
+SCALES = ("tiny", "pilot", "laptop", "full", "paper")
 Axes = dict[str, tuple[float, ...]]
 GRIDS: dict[str, Axes] = {
-    "tiny": {"informativeness": (0, 1), "extractability": (0.5, 1), "parallel_share": (0, 0.2)},
+    "tiny": {"informativeness": (0, 1), "extractability": (0.5, 1), "parallel_share": (0.1,)},
     "laptop": {
         "informativeness": (0, 0.5, 1),
         "extractability": (0, 0.5, 0.8, 0.95, 1),
@@ -42,6 +42,25 @@ GRIDS: dict[str, Axes] = {
         "parallel_share": (0, 0.02, 0.1),
     },
 }
+# The rows of the reference's pilot (section 3.7): subject_overlap, parallel_share,
+# informativeness, template_cues, and how many seeds it had.
+PILOT = (
+    (1, 0, 0, 1, 3),
+    (1, 0, 0.5, 1, 3),
+    (1, 0, 1, 1, 3),
+    (1, 0, 1, 0.1, 3),
+    (1, 0.02, 1, 1, 3),
+    (1, 0.2, 1, 1, 1),
+    (1, 0.2, 0.5, 1, 1),
+    (1, 0.2, 1, 0.1, 1),
+    (1, 0.2, 0, 1, 1),
+    (0, 0.2, 0, 1, 3),
+    (0, 0.2, 1, 1, 1),
+    (0, 0.6, 0, 1, 1),
+    (0, 0.6, 1, 1, 1),
+    (0, 0.8, 0, 1, 1),
+)
+PILOT_AXES = ("subject_overlap", "parallel_share", "informativeness", "template_cues")
 # Shared and separate tokens of subjects and of values, where facts are tied and where not.
 OVERLAPS: Axes = {
     "informativeness": (0, 1),
@@ -50,6 +69,7 @@ OVERLAPS: Axes = {
     "parallel_share": (0.2,),
 }
 WORLDS: dict[str, dict[str, Any]] = {
+    "pilot": {},
     "tiny": {"subjects": 30, "relations": 3, "values": 8, "unseen_subjects": 4},
     "laptop": {},
     "full": {},
@@ -65,6 +85,7 @@ SETTINGS = {
         num_facts=20,
         num_resamples=50,
     ),
+    "pilot": LabSettings(TinyDecoder(), steps=800, checkpoints=(0, 100, 200, 400, 800)),
     "laptop": LabSettings(
         TinyDecoder(),
         steps=800,
@@ -82,7 +103,7 @@ SETTINGS = {
     ),
 }
 TOKENS = {"paper": ("symbols", "bytes", "bpe")}
-NUM_SEEDS = {"tiny": 2, "laptop": 3, "full": 3, "paper": 3}
+NUM_SEEDS = {"tiny": 2, "pilot": 3, "laptop": 3, "full": 3, "paper": 3}
 AXES = ("informativeness", "extractability", "parallel_share")
 MOST_PICTURED = 6
 MEMBERS_PER_JOB = 15
@@ -104,8 +125,9 @@ def plan(
     """Returns the jobs of the study.
 
     Args:
-        scale: `tiny` is a smoke test; `laptop` 204 members in two hours on two cores; `full` 474;
-            `paper` larger worlds and models, for a GPU or a cluster.
+        scale: `tiny` is a smoke test; `pilot` the rows of the reference's table, half an hour of
+            one core; `laptop` 204 members, an hour on two; `full` 474; `paper` larger worlds and
+            models, for a GPU or a cluster.
         seeds: Members of each cell, each with a world of its own.
         informativeness: Values of rho, with commas.
         extractability: Values of E, with commas.
@@ -115,6 +137,10 @@ def plan(
         steps: Of training, instead of the scale's; checkpoints after them are left out.
         seed: Of worlds, training and intervals.
     """
+    settings = SETTINGS[scale] if steps is None else _shortened(SETTINGS[scale], steps)
+    num_seeds = seeds or NUM_SEEDS[scale]
+    if scale == "pilot":
+        return _study(_jobs(scale, list(_pilot_cells(num_seeds, seed)), settings), [], scale, seed)
     given = {
         "informativeness": informativeness,
         "extractability": extractability,
@@ -124,21 +150,31 @@ def plan(
         name: GRIDS[scale][name] if text is None else tuple(map(float, text.split(",")))
         for name, text in given.items()
     }
-    settings = SETTINGS[scale] if steps is None else _shortened(SETTINGS[scale], steps)
-    num_seeds = seeds or NUM_SEEDS[scale]
     chosen = list(product(*grid.values())) if cells is None else _parsed(cells)
     runs = _jobs(scale, list(_cells(scale, AXES, chosen, num_seeds, seed)), settings)
-    crossed = list(product(*OVERLAPS.values()))
+    crossed = list(product(*OVERLAPS.values()))[:: 3 if scale == "tiny" else 1]
     others = list(_cells(scale, list(OVERLAPS), crossed, num_seeds, seed)) if overlaps else []
+    return _study(runs, _jobs(scale, others, settings), scale, seed)
+
+
+def _study(runs: Sequence[Any], subgrid_runs: Sequence[Any], scale: str, seed: int) -> Plan:
     report = job(
         unification_record,
         name="report",
-        runs=runs,
-        subgrid_runs=_jobs(scale, others, settings),
+        runs=list(runs),
+        subgrid_runs=list(subgrid_runs),
         scale=scale,
         seed=seed,
     )
     return Plan({"report": report}, name="unification")
+
+
+def _pilot_cells(num_seeds: int, seed: int) -> Iterator[Cell]:
+    for row in PILOT:
+        axes: dict[str, float | str] = dict(zip(PILOT_AXES, map(float, row[:4]), strict=True))
+        for number in range(min(int(row[4]), num_seeds)):
+            world = _world("pilot", axes, "symbols", seed * 1_000 + number)
+            yield Cell(world, seed * 1_000 + number, axes)
 
 
 def _parsed(cells: str) -> list[tuple[float, ...]]:
