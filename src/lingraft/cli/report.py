@@ -18,11 +18,13 @@ def report(
     """
     from lingraft.files import read_json
     from lingraft.pipelines.adapt import STATE
-    from lingraft.report import factors, transfer, write_report
+    from lingraft.report import downstream, factors, transfer, unification, write_report
 
     writers = {
+        downstream.FORMAT: downstream.write_downstream_report,
         factors.FORMAT: factors.write_factor_report,
         transfer.FORMAT: transfer.write_transfer_report,
+        unification.FORMAT: unification.write_unification_report,
     }
     inside = [run / STATE / "record.json", run / "record.json"] if run.is_dir() else [run]
     record = read_json(next((path for path in inside if path.exists()), inside[0]))

@@ -36,8 +36,18 @@ def write_report(record: Mapping[str, Any], path: Path) -> None:
     write_text(path, _render(checked(record)))
 
 
-def render(template: str, **values: Any) -> str:
-    """Returns a page made of a template of this package, the style sheet and its policy."""
+def render(
+    template: str, *, stylesheet: str | None = None, script: str | None = None, **values: Any
+) -> str:
+    """Returns a page made of a template of this package, the style sheet and its policy.
+
+    Args:
+        template: File of this package.
+        stylesheet: Another file of this package, whose rules follow the shared ones.
+        script: File of this package, the one script that the page's policy lets run: it has to
+            stand in the page as it is, as `script`. None forbids all.
+        values: What the template is filled with.
+    """
     # The loader reads by itself in a wheel, a zip or a source tree; autoescape is on for all names.
     environment = Environment(
         loader=PackageLoader("lingraft", "report"),
@@ -58,9 +68,13 @@ def render(template: str, **values: Any) -> str:
     }
     loader = environment.loader
     assert loader is not None
-    style = loader.get_source(environment, _STYLESHEET)[0]
+
+    def read(*names: str | None) -> str:
+        return "".join(loader.get_source(environment, name)[0] for name in names if name)
+
+    style, code = read(_STYLESHEET, stylesheet), read(script)
     page = environment.get_template(template)
-    return page.render(style=style, policy=_policy(style), **values)
+    return page.render(style=style, script=code, policy=_policy(style, code), **values)
 
 
 def _render(record: dict[str, Any]) -> str:
@@ -102,12 +116,17 @@ def _depth_order(item: tuple[str, int]) -> tuple[bool, int, str]:
     return (not is_number, int(depth) if is_number else 0, depth)
 
 
-def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+def _policy(style: str, script: str) -> str:
+    runs = f"script-src {_source(script)}; " if script else ""
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        f"default-src 'none'; style-src {_source(style)}; {runs}img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _source(code: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(code.encode("utf-8")).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
 
 
 def _bytes(num_bytes: float | None) -> str:
