@@ -140,7 +140,9 @@ def test_few_clusters_leave_a_claim_open() -> None:
 
 
 def test_cells_are_means_over_seeds() -> None:
-    members = [member(1.0, 1.0, 0.0, seed, value, 0.5) for seed, value in enumerate((0.2, 0.4, 0.9))]
+    members = [
+        member(1.0, 1.0, 0.0, seed, value, 0.5) for seed, value in enumerate((0.2, 0.4, 0.9))
+    ]
     members.append(member(0.0, 1.0, 0.0, 0, None, 0.5))
     tied, free = _cells(members, _values(2, 3), seed=0)
     assert tied["axes"] == {"informativeness": 1.0, "extractability": 1.0, "parallel_share": 0.0}

@@ -18,11 +18,19 @@ def report(
     """
     from lingraft.files import read_json
     from lingraft.pipelines.adapt import STATE
-    from lingraft.report import downstream, factors, transfer, unification, write_report
+    from lingraft.report import (
+        downstream,
+        factors,
+        interventions,
+        transfer,
+        unification,
+        write_report,
+    )
 
     writers = {
         downstream.FORMAT: downstream.write_downstream_report,
         factors.FORMAT: factors.write_factor_report,
+        interventions.FORMAT: interventions.write_intervention_report,
         transfer.FORMAT: transfer.write_transfer_report,
         unification.FORMAT: unification.write_unification_report,
     }

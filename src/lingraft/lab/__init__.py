@@ -1,7 +1,9 @@
 """The lab: synthetic multilingual worlds in which everything is known."""
 
+from lingraft.lab.contrast import Contrast, ContrastSettings
 from lingraft.lab.decoders import TinyDecoder
 from lingraft.lab.ensembles import EnsembleRun, train_ensemble
+from lingraft.lab.influence import gradient_products
 from lingraft.lab.information import (
     Information,
     sampled_extractability,
@@ -18,6 +20,8 @@ __all__ = [
     "BOS",
     "PAD",
     "PROBE_KINDS",
+    "Contrast",
+    "ContrastSettings",
     "EnsembleRun",
     "Information",
     "Member",
@@ -27,6 +31,7 @@ __all__ = [
     "World",
     "WorldSettings",
     "build_world",
+    "gradient_products",
     "make_world",
     "matched_probes",
     "sampled_extractability",

@@ -123,10 +123,7 @@ def train_worlds(
     runtime: Runtime,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Does what `train_cells` does in given worlds, and returns the record instead of writing it.
-
-    An extra loss is added to the members' losses, see `train_ensemble`.
-    """
+    """Returns what `train_cells` writes, of given worlds; see `train_ensemble` of extra losses."""
     seen = [_Observer(world, cell, settings) for world, cell in zip(worlds, cells, strict=True)]
     lock = Lock()
     progress.start("training", float(len(cells) * len(settings.checkpoints)), "checkpoints")
@@ -151,8 +148,8 @@ def train_worlds(
         runtime=runtime,
     )
     members = [one.record(nats_S) for one, nats_S in zip(seen, run.nats_MS, strict=True)]
-    facts = {"model": asdict(settings.model), "num_parameters": run.num_parameters}
-    return {**facts, "members": members}
+    model = asdict(settings.model)
+    return {"model": model, "num_parameters": run.num_parameters, "members": members}
 
 
 class _Observer:
