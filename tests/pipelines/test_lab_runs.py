@@ -1,7 +1,6 @@
 """What is seen of members in training is what they do."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
