@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lingraft.errors import InputError
 from lingraft.files import write_text
 from lingraft.report.formatting import figure, interval
 from lingraft.report.page import render
+from lingraft.report.records import whole
 
 FORMAT = "lingraft-downstream-1"
 SECTIONS = frozenset(
@@ -28,13 +28,7 @@ def write_downstream_report(record: Mapping[str, Any], path: Path) -> None:
         InputError: The record is of another format or incomplete.
         StoreError: The file cannot be written; what was there is as it was.
     """
-    missing = sorted(SECTIONS - record.keys())
-    if record.get("format") != FORMAT or missing:
-        raise InputError(
-            expected=f"a whole record of format {FORMAT!r}",
-            got=f"{record.get('format')!r}, without {', '.join(missing) or 'nothing'}",
-            where="record",
-        )
+    record = whole(record, format=FORMAT, sections=SECTIONS)
     write_text(path, render("downstream.html.jinja", record=record, answers=answers(record)))
 
 

@@ -1,6 +1,6 @@
-"""The record of one adaptation as `record.json` holds it: checked, then read as plain values."""
+"""Records as `record.json` holds them: checked, then read as plain values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from lingraft.errors import InputError
@@ -60,6 +60,43 @@ def checked(record: Mapping[str, Any]) -> dict[str, Any]:
             got=f"a record without {', '.join(missing)}",
             where="record",
         )
+    copy: dict[str, Any] = encodable(record)
+    return copy
+
+
+def whole(
+    record: Mapping[str, Any],
+    *,
+    format: str,
+    sections: Set[str],
+    entries: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Returns a copy of a study's record whose text can be written as UTF-8.
+
+    Args:
+        record: Any record.
+        format: What it has to be.
+        sections: Keys that it has to have.
+        entries: Keys, with spaces, that every entry of a section has to have.
+
+    Raises:
+        InputError: The record is of another format or incomplete.
+    """
+    missing = sorted(sections - record.keys())
+    if record.get("format") != format or missing:
+        raise InputError(
+            expected=f"a whole record of format {format!r}",
+            got=f"{record.get('format')!r}, without {', '.join(missing) or 'nothing'}",
+            where="record",
+        )
+    for section, keys in (entries or {}).items():
+        for number, entry in enumerate(record[section]):
+            if lacking := sorted(set(keys.split()) - entry.keys()):
+                raise InputError(
+                    expected=f"entries with {', '.join(keys.split())}",
+                    got=f"one without {', '.join(lacking)}",
+                    where=f"record, {section}[{number}]",
+                )
     copy: dict[str, Any] = encodable(record)
     return copy
 

@@ -9,7 +9,7 @@ from lingraft.files import write_text
 from lingraft.report.figures import data_uri
 from lingraft.report.formatting import one_line
 from lingraft.report.page import render
-from lingraft.report.records import encodable
+from lingraft.report.records import whole
 from lingraft.report.transfer_amounts import Transfer, fine_tuned, name_of, signed_bytes, span
 from lingraft.report.transfer_figures import (
     draw_correlations,
@@ -175,28 +175,13 @@ def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(record: Mapping[str, Any]) -> dict[str, Any]:
-    missing = sorted(SECTIONS - record.keys())
-    if record.get("format") != FORMAT or missing:
-        raise InputError(
-            expected=f"a whole record of format {FORMAT!r}",
-            got=f"{record.get('format')!r}, without {', '.join(missing) or 'nothing'}",
-            where="record",
-        )
-    for section, keys in ENTRIES.items():
-        for number, entry in enumerate(record[section]):
-            if lacking := sorted(set(keys.split()) - entry.keys()):
-                raise InputError(
-                    expected=f"entries with {', '.join(keys.split())}",
-                    got=f"one without {', '.join(lacking)}",
-                    where=f"record, {section}[{number}]",
-                )
-    for number, cell in enumerate(record["transfers"]):
+    found = whole(record, format=FORMAT, sections=SECTIONS, entries=ENTRIES)
+    for number, cell in enumerate(found["transfers"]):
         for key in ("target", "source"):
-            if cell[key] not in record[f"{key}s"]:
+            if cell[key] not in found[f"{key}s"]:
                 raise InputError(
-                    expected=f"a {key} that the record lists: {', '.join(record[f'{key}s'])}",
+                    expected=f"a {key} that the record lists: {', '.join(found[f'{key}s'])}",
                     got=repr(cell[key]),
                     where=f"record, transfers[{number}]",
                 )
-    copy: dict[str, Any] = encodable(record)
-    return copy
+    return found

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lingraft.errors import InputError
 from lingraft.files import write_text
 from lingraft.report.figures import data_uri
 from lingraft.report.page import render
-from lingraft.report.records import encodable
+from lingraft.report.records import whole
 from lingraft.report.unification_answers import answers
 from lingraft.report.unification_cells import RECALLED
 from lingraft.report.unification_figures import (
@@ -55,7 +54,7 @@ def write_unification_report(record: Mapping[str, Any], path: Path) -> None:
         InputError: The record is of another format or incomplete.
         StoreError: The file cannot be written; what was there is as it was.
     """
-    record = _checked(record)
+    record = whole(record, format=FORMAT, sections=SECTIONS, entries=ENTRIES)
     films = build_films(record)
     page = render(
         "unification.html.jinja",
@@ -88,23 +87,3 @@ def _early(record: Mapping[str, Any]) -> dict[str, Any]:
     """How many models are drawn, and the claim that their rank correlation decides."""
     claims = [claim for claim in record["acceptance"] if claim["name"] == "(iv)"]
     return {"num_drawn": len(early_points(record)), "claim": claims[0] if claims else None}
-
-
-def _checked(record: Mapping[str, Any]) -> dict[str, Any]:
-    missing = sorted(SECTIONS - record.keys())
-    if record.get("format") != FORMAT or missing:
-        raise InputError(
-            expected=f"a whole record of format {FORMAT!r}",
-            got=f"{record.get('format')!r}, without {', '.join(missing) or 'nothing'}",
-            where="record",
-        )
-    for section, keys in ENTRIES.items():
-        for number, entry in enumerate(record[section]):
-            if lacking := sorted(set(keys.split()) - entry.keys()):
-                raise InputError(
-                    expected=f"entries with {', '.join(keys.split())}",
-                    got=f"one without {', '.join(lacking)}",
-                    where=f"record, {section}[{number}]",
-                )
-    copy: dict[str, Any] = encodable(record)
-    return copy
