@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lingraft.errors import InputError
-from lingraft.pipelines.unification_record import _cells, _values, acceptance, unification_record
+from lingraft.pipelines.unification_claims import acceptance
+from lingraft.pipelines.unification_record import _cells, _values, unification_record
 
 RHOS, CUES, SHARES = (0.0, 0.5, 1.0), (0.0, 0.5, 0.95, 1.0), (0.0, 0.1)
 
@@ -73,6 +74,28 @@ def test_two_forces_are_found_where_they_are() -> None:
         "(iv)": True,
         "(iv) held": found["(iv) held"],
     }
+
+
+def test_claims_are_asked_before_repair_too() -> None:
+    members = grid(lambda rho, cues, share: 1.0 - rho * max(cues - 0.5, 0.0) * (1 - share))
+    for one in members:
+        one["recall"]["transfer_ratio"]["value"] = 1.0  # repaired in the end
+    late = judged(members)
+    assert late["(i) strong cues"] is False
+    early = acceptance(members, middle=2, last=3, seed=1, at_full_recall=True)
+    found = {claim["name"]: claim["holds"] for claim in early}
+    assert found == {
+        f"{name}, at full recall": True
+        for name in (
+            "(i) strong cues", "(i) weak cues", "(ii) tied facts", "(ii) free facts",
+            "(iii) middle layer", "(iii) last layer",
+        )
+    }  # fmt: skip
+    for one in members:
+        for point in one["curve"]:
+            point["same_accuracy"] = min(point["same_accuracy"], 0.8)
+    early = acceptance(members, middle=2, last=3, seed=1, at_full_recall=True)
+    assert {claim["holds"] for claim in early} == {None}
 
 
 def test_one_force_alone_is_told_from_two() -> None:

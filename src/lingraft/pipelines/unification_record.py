@@ -1,11 +1,6 @@
-"""One record of a study of unification: members, cells, phases, and whether the claims hold.
+"""One record of a study of unification: members, cells, phases, and whether the claims hold."""
 
-The claims are the reference's acceptance tests for arXiv 2508.11017: informativeness and
-extractability each hinder transfer where the other is high, and unification foretells it.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,23 +9,25 @@ import numpy as np
 
 from lingraft.errors import InputError
 from lingraft.files import read_json, write_json
-from lingraft.measurement.partial_ranks import RankCorrelation, partial_spearman, spearman
-from lingraft.measurement.phases import Curves, Phases, SeedEstimate, onset_step, phases
+from lingraft.measurement.phases import Curves, Phases, SeedEstimate, phases
 from lingraft.pipelines.lab_runs import CELLS
+from lingraft.pipelines.unification_claims import (
+    AXES,
+    Member,
+    Value,
+    acceptance,
+    cell_name,
+    onset,
+    unification_at,
+    unification_at_onset,
+    unification_of,
+)
 from lingraft.report.unification import write_unification_report
 from lingraft.seeds import derive
 
 VERSION = 1
 FORMAT = "lingraft-unification-1"
-AXES = ("informativeness", "extractability", "parallel_share")
 RECORD, REPORT = "record.json", "report.html"
-
-STRONG_CUES, WEAK_CUES, STRONG_TIE = 0.95, 0.5, 0.5
-WANTED_RHO = 0.8
-"""Of U with transfer over cells, by the reference."""
-
-Member = Mapping[str, Any]
-Value = Callable[[Member], float | None]
 
 
 def unification_record(
@@ -65,6 +62,7 @@ def unification_record(
     middle = max(last - 1, 1)
     values = _values(middle, last)
     claims = acceptance(members, middle=middle, last=last, seed=seed)
+    claims += acceptance(members, middle=middle, last=last, seed=seed, at_full_recall=True)
     record = {
         "format": FORMAT,
         "scale": scale,
@@ -90,146 +88,6 @@ def unification_record(
     }
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """One claim, and the members that it is about."""
-
-    name: str
-    claim: str
-    wanted: str
-    members: list[Member]
-    x: Value
-    y: Value
-    held: tuple[Value, ...]
-    judge: Callable[[RankCorrelation], bool]
-
-
-def acceptance(
-    members: Sequence[Member], *, middle: int, last: int, seed: int
-) -> list[dict[str, Any]]:
-    """Tests the claims by rank correlations over members, the seeds of one cell resampled as one.
-
-    U is that of facts which are not among those asked for recall, centred by language.
-
-    Args:
-        members: As `train_cells` writes them.
-        middle: Number of the middle layer.
-        last: Number of the last layer.
-        seed: Of intervals and permutations.
-    """
-    claims = [
-        *_force_claims(members),
-        *(
-            _Claim(
-                f"(iii) {name} layer",
-                f"U of the {name} layer goes with transfer",
-                f"rho at least {WANTED_RHO}",
-                list(members),
-                _unification(layer),
-                _transfer,
-                (),
-                lambda found: found.rho is not None and found.rho >= WANTED_RHO,
-            )
-            for name, layer in (("middle", middle), ("last", last))
-        ),
-        _Claim(
-            "(iv)",
-            "U of the middle layer at the onset of recall foretells the final transfer",
-            "rho above 0, with its interval",
-            list(members),
-            lambda member: _at_onset(member, middle),
-            _transfer,
-            (),
-            _is_above_zero,
-        ),
-        _Claim(
-            "(iv) held",
-            "the same, with informativeness, extractability and parallel share held",
-            "rho above 0, with its interval",
-            list(members),
-            lambda member: _at_onset(member, middle),
-            _transfer,
-            tuple(_axis(name) for name in AXES),
-            _is_above_zero,
-        ),
-    ]
-    return [_tested(claim, derive(seed, "acceptance", claim.name)) for claim in claims]
-
-
-def _force_claims(members: Sequence[Member]) -> list[_Claim]:
-    """Each force hinders transfer where the other is strong, and does not where it is weak."""
-    ties, cues = _axis("informativeness"), _axis("extractability")
-    parallel = _axis("parallel_share")
-
-    def chosen(axis: Value, keep: Callable[[float], bool]) -> list[Member]:
-        return [m for m in members if (value := axis(m)) is not None and keep(value)]
-
-    low, none = "rho below 0, with its interval", "an interval that holds 0, or transfer constant"
-    cases = [
-        ("(i) strong cues", "informativeness hinders transfer where cues are strong", low,
-         chosen(cues, lambda e: e >= STRONG_CUES), ties, (parallel, cues), _is_below_zero),
-        ("(i) weak cues", "informativeness does not matter where cues are weak", none,
-         chosen(cues, lambda e: e <= WEAK_CUES), ties, (parallel, cues), _is_nothing),
-        ("(ii) tied facts", "cues hinder transfer where facts are tied to a language", low,
-         chosen(ties, lambda rho: rho >= STRONG_TIE), cues, (parallel, ties), _is_below_zero),
-        ("(ii) free facts", "cues do not matter where facts are not tied", none,
-         chosen(ties, lambda rho: rho == 0.0), cues, (parallel,), _is_nothing),
-    ]  # fmt: skip
-    return [
-        _Claim(name, claim, wanted, some, x, _transfer, held, judge)
-        for name, claim, wanted, some, x, held, judge in cases
-    ]
-
-
-def _tested(claim: _Claim, seed: int) -> dict[str, Any]:
-    whole = [row for m in claim.members if (row := _row(claim, m)) is not None]
-    x, y = [row[0] for row in whole], [row[1] for row in whole]
-    clusters = [row[3] for row in whole]
-    columns = [[row[2][place] for row in whole] for place in range(len(claim.held))]
-    # A covariate that is the same everywhere holds nothing.
-    varying = [column for column in columns if len(set(column)) > 1]
-    if not whole:
-        found = RankCorrelation(None, None, None, 0, 0, len(claim.held), 0, "no such members")
-    elif varying:
-        found = partial_spearman(x, y, varying, clusters=clusters, seed=seed)
-    else:
-        found = spearman(x, y, clusters=clusters, seed=seed)
-    is_constant = bool(whole) and len(set(y)) == 1
-    holds: bool | None = None
-    if is_constant:
-        holds = claim.judge is _is_nothing
-    elif found.interval is not None:
-        holds = claim.judge(found)
-    return {
-        "name": claim.name,
-        "claim": claim.claim,
-        "wanted": claim.wanted,
-        "found": asdict(found),
-        "holds": holds,
-    }
-
-
-def _row(claim: _Claim, member: Member) -> tuple[float, float, list[float], str] | None:
-    """x, y, what is held, and the cell; None where one of them is undefined."""
-    x, y = claim.x(member), claim.y(member)
-    held = [value for hold in claim.held if (value := hold(member)) is not None]
-    if x is None or y is None or len(held) < len(claim.held):
-        return None
-    return x, y, held, _name(member)
-
-
-def _is_below_zero(found: RankCorrelation) -> bool:
-    return found.interval is not None and found.interval[1] < 0
-
-
-def _is_above_zero(found: RankCorrelation) -> bool:
-    return found.interval is not None and found.interval[0] > 0
-
-
-def _is_nothing(found: RankCorrelation) -> bool:
-    return found.interval is not None and found.interval[0] <= 0 <= found.interval[1]
-
-
 def _values(middle: int, last: int) -> dict[str, Value]:
     """What tables tell of a cell."""
 
@@ -243,10 +101,10 @@ def _values(middle: int, last: int) -> dict[str, Value]:
     return {
         **{name: recalled(name) for name in names},
         "effective_exposures": lambda member: member["effective_exposures"].get("num_exposures"),
-        "unification": _unification(middle),
-        "last_layer_unification": _unification(last),
-        "unification_early": lambda member: _at_onset(member, middle),
-        "onset_step": lambda member: _onset(member),
+        "unification": unification_of(middle),
+        "last_layer_unification": unification_of(last),
+        "unification_early": lambda member: unification_at_onset(member, middle),
+        "onset_step": lambda member: onset(member),
         "language_probe": lambda member: member["curve"][-1]["language_probe"][middle],
         "value_bits": lambda member: member["information"]["value_bits"],
         "subject_bits": lambda member: member["information"]["subject_bits"],
@@ -259,7 +117,7 @@ def _cells(
 ) -> list[dict[str, Any]]:
     groups: dict[str, list[Member]] = {}
     for member in members:
-        groups.setdefault(_name(member), []).append(member)
+        groups.setdefault(cell_name(member), []).append(member)
     return [
         {
             "axes": dict(group[0]["axes"]),
@@ -289,7 +147,7 @@ def _mean(found: Sequence[float | None], seed: int) -> dict[str, Any]:
 def _phases(members: Sequence[Member], middle: int, seed: int) -> list[dict[str, Any]]:
     groups: dict[str, list[Member]] = {}
     for member in members:
-        groups.setdefault(_name(member), []).append(member)
+        groups.setdefault(cell_name(member), []).append(member)
     found = []
     for name, group in groups.items():
         world = group[0]["world"]
@@ -309,7 +167,7 @@ def _curves(member: Member, layer: int) -> Curves:
         loss_nats=[point["loss_nats"] for point in points],
         same_accuracy=[point["same_accuracy"] for point in points],
         cross_accuracy=[point["cross_accuracy"] for point in points],
-        unification=[_of(point, layer) or 0.0 for point in points],
+        unification=[unification_at(point, layer) or 0.0 for point in points],
         probe_accuracy=[point["language_probe"][layer] or 0.0 for point in points],
     )
 
@@ -325,38 +183,3 @@ def _told(found: Phases) -> dict[str, Any]:
         if isinstance(value, SeedEstimate)
     }
     return {**told, "outcome": found.outcome, "num_repaired": found.num_repaired}
-
-
-def _axis(name: str) -> Value:
-    return lambda member: member["axes"].get(name)
-
-
-def _transfer(member: Member) -> float | None:
-    value: float | None = member["recall"]["transfer_ratio"]["value"]
-    return value
-
-
-def _unification(layer: int) -> Value:
-    return lambda member: _of(member["curve"][-1], layer)
-
-
-def _of(point: Mapping[str, Any], layer: int) -> float | None:
-    value: float | None = point["layers"]["by language"][layer]["unification"]
-    return value
-
-
-def _onset(member: Member) -> int | None:
-    curve = member["curve"]
-    found = onset_step(
-        [point["step"] for point in curve], [point["same_accuracy"] for point in curve]
-    )
-    return found.step
-
-
-def _at_onset(member: Member, layer: int) -> float | None:
-    onset = _onset(member)
-    return next((_of(p, layer) for p in member["curve"] if p["step"] == onset), None)
-
-
-def _name(member: Member) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(member["axes"].items()))
