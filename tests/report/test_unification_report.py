@@ -320,6 +320,14 @@ def test_answers_name_where_transfer_fails_and_what_heals_it(whole):
     ]
 
 
+def test_a_few_answers_more_at_the_ceiling_are_no_repair(whole):
+    row = next(row for row in whole["phases"] if row["repair"]["interval"] is not None)
+    for value, is_told in ((0.04, False), (0.06, True)):
+        row["repair"] |= {"value": value, "interval": [0.01, 0.2], "reason": ""}
+        only = {**whole, "phases": [row]}
+        assert any("Late repair" in line for line in answers(only)) == is_told
+
+
 def test_answers_admit_what_cannot_be_said(record):
     for cell in record["cells"]:
         cell["values"]["transfer_ratio"] = make_value(None, reason="nothing is recalled")

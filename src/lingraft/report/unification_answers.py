@@ -21,6 +21,9 @@ _MAX_HEALED = 3
 Verdict = Literal["fails", "whole", "between", "unlearned", "unknown"]
 _VERDICTS: tuple[Verdict, ...] = ("fails", "whole", "between", "unlearned", "unknown")
 
+LEAST_REPAIR = 0.05
+"""A smaller rise is a few answers more, at the ceiling."""
+
 
 def answers(record: Mapping[str, Any]) -> list[str]:
     """Returns what was asked and what came out, a few sentences for a reader in a hurry."""
@@ -151,10 +154,13 @@ def _repaired(record: Mapping[str, Any]) -> list[str]:
     found = [
         row
         for row in record["phases"]
-        if row["repair"]["interval"] is not None and row["repair"]["interval"][0] > 0
+        if row["repair"]["interval"] is not None
+        and row["repair"]["interval"][0] > 0
+        and row["repair"]["value"] >= LEAST_REPAIR
     ]
     if not found:
         return []
+    found.sort(key=lambda row: -row["repair"]["value"])
     named = [f"{cell_name(row['axes'])} (+{figure(row['repair']['value'], 2)})" for row in found]
     return [
         f"Late repair: after recall was full, accuracy in the other language still rose in "
