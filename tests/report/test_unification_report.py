@@ -323,8 +323,8 @@ def test_answers_name_where_transfer_fails_and_what_heals_it(whole):
 def test_a_few_answers_more_at_the_ceiling_are_no_repair(whole):
     row = next(row for row in whole["phases"] if row["repair"]["interval"] is not None)
     for value, is_told in ((0.04, False), (0.06, True)):
-        row["repair"] |= {"value": value, "interval": [0.01, 0.2], "reason": ""}
-        only = {**whole, "phases": [row]}
+        repair = {"value": value, "interval": [0.01, 0.2], "reason": ""}
+        only = {**whole, "phases": [{**row, "repair": repair}]}
         assert any("Late repair" in line for line in answers(only)) == is_told
 
 
