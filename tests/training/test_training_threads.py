@@ -12,6 +12,7 @@ from lingraft.corpus.records import Document
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer
 from lingraft.training.batches import Batch, Packing, pack
+from lingraft.training.dropout import dropout
 from lingraft.training.threads import has_dropout, in_threads
 from lingraft.training.trainer import Trainer
 
@@ -85,3 +86,33 @@ def test_dropout_is_seen(make_model: MakeModel) -> None:
     off = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     assert not has_dropout(make_model("gpt2", 258, **off))
     assert has_dropout(make_model("llama_tied", 258, attention_dropout=0.1))
+
+
+def test_dropout_that_is_put_on_for_a_while_is_seen(make_model: MakeModel) -> None:
+    model = make_model("llama_tied", 258)
+    modules = [name for name, _ in model.named_modules()]
+    with dropout(model, 0.2):
+        assert has_dropout(model)
+    with dropout(model, 0.0):
+        assert not has_dropout(model)
+    assert [name for name, _ in model.named_modules()] == modules
+
+
+def test_dropout_is_the_same_at_any_number_of_threads(
+    make_model: MakeModel, byte_tokenizer: Tokenizer
+) -> None:
+    batch = packed(byte_tokenizer, ["every good boy does fine", "all cows", "x" * 39, "y" * 38] * 3)
+    found = []
+    for threads in (1, 2):
+        model = make_model("llama_tied", 258).train()
+        trainer = Trainer(
+            model,
+            device=torch.device("cpu"),
+            runtime=Runtime(num_threads=threads, precision="float32"),
+            weight_decay=0.0,
+            seed=0,
+        )
+        with dropout(model, 0.5), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            found.append(trainer.gradients(batch)[0])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
