@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from lingraft.files import (
     write_text,
 )
 from lingraft.languages import Language
-from lingraft.runtime import Runtime, keep_memory
+from lingraft.runtime import Runtime, keep_memory, release_memory
 from lingraft.seeds import derive
 from lingraft.units import BYTES_PER, Budget, format_bytes, parse_budget, parse_bytes
 
@@ -336,3 +337,21 @@ def test_memory_is_kept_where_the_c_library_can() -> None:
 def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     assert not keep_memory()
+    release_memory()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone keeps memory")
+def test_kept_memory_is_handed_back() -> None:
+    page_bytes = os.sysconf("SC_PAGE_SIZE")
+
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * page_bytes
+
+    keep_memory()
+    block = np.ones(2**25)
+    above = np.ones(2**10)
+    del block
+    kept = resident_bytes()
+    release_memory()
+    assert resident_bytes() < kept - 2**27
+    assert above.all()

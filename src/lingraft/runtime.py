@@ -1,7 +1,9 @@
 """What a run may use: it changes how fast a result comes, never which result is meant."""
 
 import ctypes
+import gc
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # Of glibc's malloc.h.
@@ -43,10 +45,23 @@ def keep_memory() -> bool:
     Returns:
         Whether the C library took the setting: only glibc has it.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    return bool(
+    mallopt = _of_glibc("mallopt")
+    return mallopt is not None and bool(
         mallopt(M_MMAP_THRESHOLD, KEPT_BYTES) and mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BYTES - 1)
     )
+
+
+def release_memory() -> None:
+    """Hands back what `keep_memory` kept, when a piece of work is over; elsewhere nothing."""
+    gc.collect()
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError, TypeError):
+        return None
+    return found

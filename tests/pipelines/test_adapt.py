@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import lingraft
+from lingraft.errors import ModelError
 from lingraft.files import read_json
 from lingraft.model import load
 from lingraft.pipelines import arms
 from lingraft.pipelines.adapt import STATE
 from lingraft.pipelines.settings import ArmSettings
 from lingraft.runtime import Runtime
-from lingraft.study import Store
+from lingraft.study import NullProgress, Store
 from lingraft.training import Stage
 from lingraft.units import Budget
 
@@ -92,6 +94,27 @@ def test_record_has_every_row_and_the_figures_fit_together(adapted: Any) -> None
     assert graft["before_biased"]["value"] <= graft["before"]["value"] + 0.05
     for verdict in record["verdicts"]:
         assert verdict["holds"] in (True, False)
+
+
+def test_a_rate_that_diverges_is_not_chosen(adapted: Any, tiny_model: Path, tmp_path: Path) -> None:
+    def chosen(*rates: float) -> dict[str, Any]:
+        return arms.choose_settings(
+            model=tiny_model,
+            tokenizer=None,
+            rows=None,
+            corpus=next((adapted.model_path / STATE / "store").glob("corpus-*")),
+            target_lang="ell_Grek",
+            settings=replace(SETTINGS, learning_rates=rates),
+            out=tmp_path,
+            runtime=CPU,
+            progress=NullProgress(),
+        )
+
+    choice = chosen(1e-3, 1e30)
+    assert choice["learning_rate"] == 1e-3
+    assert choice["learning_rates_bits_per_byte"]["1e+30"] is None
+    with pytest.raises(ModelError, match=r"1e[+]30, 1e[+]31"):
+        chosen(1e30, 1e31)
 
 
 def test_seconds_column_is_read_off_the_curves(adapted: Any) -> None:

@@ -12,9 +12,8 @@ from transformers import PreTrainedModel
 from lingraft.errors import InputError
 from lingraft.measurement.protocols import Scored
 from lingraft.measurement.requests import tokenize_requests
+from lingraft.model.batching import batches_by_length
 from lingraft.tokenizer.tokenizer import Tokenizer
-
-_TOKENS_AT_ONCE = 2048
 
 
 class Window(NamedTuple):
@@ -92,7 +91,7 @@ class CausalScorer:
             for ids, first in cut(request.ids, request.first, self._start_token, self._window)
         ]
         nats = [0.0] * len(requests)
-        for batch in _batches(windows):
+        for batch in batches_by_length(windows):
             for window, cost in zip(batch, self._costs(batch), strict=True):
                 nats[window.request] += cost
         return [
@@ -176,14 +175,3 @@ def cut(
         if end > first:
             yield [start_token, *ids[begin:end]], max(scored, first) - begin + 1
         scored = end
-
-
-def _batches(windows: Sequence[Window]) -> list[list[Window]]:
-    """Groups windows of like length, so that little of a batch is padding."""
-    batches: list[list[Window]] = []
-    for window in sorted(windows, key=lambda window: (-len(window.ids), window.request)):
-        if batches and (len(batches[-1]) + 1) * len(batches[-1][0].ids) <= _TOKENS_AT_ONCE:
-            batches[-1].append(window)
-        else:
-            batches.append([window])
-    return batches

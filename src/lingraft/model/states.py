@@ -18,9 +18,9 @@ from transformers import PreTrainedModel
 from lingraft.errors import InputError
 from lingraft.measurement.protocols import Position, Prompt, Scored
 from lingraft.measurement.requests import tokenize_requests
+from lingraft.model.batching import batches_by_length
 from lingraft.tokenizer.tokenizer import Tokenizer
 
-_TOKENS_AT_ONCE = 2048
 _PROMPTS_AT_ONCE = 64
 
 
@@ -101,7 +101,7 @@ class CausalStateReader:
         rows = self._rows([(prompt, "") for prompt in prompts], at)
         width = self._model.get_input_embeddings().weight.shape[1]
         states_LPD = np.zeros((self.num_layers + 1, len(rows), width), dtype=np.float32)
-        for batch in _batches(rows):
+        for batch in batches_by_length(rows):
             numbers = [row.number for row in batch]
             positions_B = torch.tensor([row.at for row in batch])
             with self._captured(positions_B) as found:
@@ -140,7 +140,7 @@ class CausalStateReader:
             [(prompt.text, text) for prompt, text in requests], self._tokenizer
         )
         nats = [0.0] * len(requests)
-        for batch in _batches(self._rows(requests, at)):
+        for batch in batches_by_length(self._rows(requests, at)):
             x_BT = self._padded(batch)
             chosen_BD = torch.from_numpy(np.ascontiguousarray(states_PD[[r.number for r in batch]]))
             with self._replaced(layer, torch.tensor([row.at for row in batch]), chosen_BD):
@@ -337,15 +337,3 @@ def _subject_token(prompt: Prompt, spans: Sequence[tuple[int, int]], number: int
             where=f"prompt {number}: {prompt.text[:40]!r}",
         )
     return inside[-1]
-
-
-def _batches(rows: Sequence[_Sequence]) -> Iterator[list[_Sequence]]:
-    """Groups rows of like length, so that little of a batch is padding."""
-    batch: list[_Sequence] = []
-    for row in sorted(rows, key=lambda row: -len(row.ids)):
-        if batch and (len(batch) + 1) * len(batch[0].ids) > _TOKENS_AT_ONCE:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch

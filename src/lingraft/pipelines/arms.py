@@ -4,7 +4,8 @@ An arm is the source model as it is, or with a new vocabulary and rows of some m
 its best start token and learning rate from one short list on the valid split, then trains once.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from lingraft.corpus import Document
-from lingraft.errors import InputError
+from lingraft.errors import InputError, ModelError
 from lingraft.files import read_json, write_json
 from lingraft.languages import Language
 from lingraft.measurement import Score, bits_per_byte
@@ -28,9 +29,12 @@ from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, TrainingRun, continue_pretraining
 from lingraft.units import Budget
 
-VERSION = 3
+VERSION = 4
 CHECKPOINT_SECONDS = 240.0
 CALIBRATION = "calibration.safetensors"
+# A short trial's loss differs by that much from one order of the text to the next, and a rate that
+# is too high costs more than one that is too low (docs/log.md, "rates of a short run").
+TRIAL_SCATTER = 0.02
 
 
 class _Arm(NamedTuple):
@@ -54,7 +58,8 @@ def choose_settings(
 
     The start token is the one with the fewest bits per byte before training. Then the calibration
     of rows that were carried over is fitted, and each learning rate has a trial on the first
-    `trial_bytes` of the training text, with the whole schedule.
+    `trial_bytes` of the training text, with the whole schedule. Of those that are as good as the
+    best the smallest is taken.
 
     Args:
         model: Folder of the source model.
@@ -88,7 +93,7 @@ def choose_settings(
             start_token=start,
         )
         calibration.save(out / CALIBRATION)
-    rates: dict[float, float] = {}
+    rates: dict[float, float | None] = {}
     if len(settings.learning_rates) > 1:
         budget = Budget(num_bytes=max(settings.trial_bytes, settings.batch_bytes))
         for rate in settings.learning_rates:
@@ -96,14 +101,18 @@ def choose_settings(
             if calibration is not None:
                 calibrate(trial.model, calibration)
             advance = share_reporter(progress, f"trial at {rate:g}")
-            _train(trial, train, settings, budget, start, rate, runtime, advance)
-            rates[rate] = _value(trial, valid, start)
+            try:
+                _train(trial, train, settings, budget, start, rate, runtime, advance)
+                reached = _value(trial, valid, start)
+            except ModelError:
+                reached = math.inf
+            rates[rate] = reached if math.isfinite(reached) else None
     else:
         rates[settings.learning_rates[0]] = 0.0
     choice = {
         "start_token": start,
         "start_token_text": arm.tokenizer.vocabulary.describe(start),
-        "learning_rate": min(rates, key=lambda rate: (rates[rate], rate)),
+        "learning_rate": chosen_rate(rates),
         "calibration_strength": calibration.strength if calibration else None,
         "start_tokens_bits_per_byte": {
             arm.tokenizer.vocabulary.describe(token): value for token, value in starts.items()
@@ -112,6 +121,27 @@ def choose_settings(
     }
     write_json(out / "choice.json", choice)
     return choice
+
+
+def chosen_rate(bits_per_byte: Mapping[float, float | None]) -> float:
+    """Returns the smallest rate that is within `TRIAL_SCATTER` of the best.
+
+    Args:
+        bits_per_byte: On valid text, after a trial of each rate; None where training diverged.
+
+    Raises:
+        ModelError: It diverged at every rate.
+    """
+    reached = {rate: value for rate, value in bits_per_byte.items() if value is not None}
+    if not reached:
+        raise ModelError(
+            expected="a finite loss after a trial of some learning rate",
+            got="none",
+            where=", ".join(f"{rate:g}" for rate in bits_per_byte),
+            hint="lower the learning rates",
+        )
+    limit = min(reached.values()) * (1 + TRIAL_SCATTER)
+    return min(rate for rate, value in reached.items() if value <= limit)
 
 
 def run_arm(

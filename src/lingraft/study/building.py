@@ -21,7 +21,7 @@ from typing import Any
 
 from lingraft.errors import InputError
 from lingraft.files import read_json, sha256_file, sync_folder, write_json
-from lingraft.runtime import Runtime
+from lingraft.runtime import Runtime, release_memory
 from lingraft.study.arguments import File, Input, digest, encode, replace_inputs
 from lingraft.study.jobs import Job, find_function
 from lingraft.study.progress import JobProgress, Progress
@@ -89,6 +89,7 @@ def build(
             result = _call(function, job, out, inputs, used, progress)
         finally:
             _run_facts.reset(token)
+            release_memory()
         _check_unchanged(job)
         run = {
             "started_at": started.isoformat(),

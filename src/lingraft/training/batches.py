@@ -64,31 +64,6 @@ class Batch:
             return [self]
         return [self._rows(alone_R), self._rows(~alone_R)]
 
-    def shards(self, count: int, *, parted: bool) -> list[list["Batch"]]:
-        """Deals the rows out to `count` shards, fewer where there are fewer rows.
-
-        Args:
-            count: At least 1.
-            parted: Whether a shard's rows are kept apart as `parted` does.
-
-        Returns:
-            The parts of each shard, of nearly the same size; all have the bytes and tokens of the
-            whole.
-        """
-        parts = self.parted() if parted else [self]
-        count = min(count, len(self.x_RT))
-        if count < 2:
-            return [parts]
-        dealt: list[list[Batch]] = [[] for _ in range(count)]
-        first = 0
-        for part in parts:
-            for shard in range(count):
-                chosen_R = torch.arange(len(part.x_RT)) % count == (shard - first) % count
-                if chosen_R.any():
-                    dealt[shard].append(part._rows(chosen_R))
-            first += len(part.x_RT)
-        return dealt
-
     def _rows(self, chosen_R: torch.Tensor) -> "Batch":
         return replace(
             self,

@@ -6,6 +6,7 @@ steps there. Here the rule is the same for every size and for random and pretrai
 """
 
 import itertools
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -168,6 +169,7 @@ def train_to_best(
     max_tokens: float | None = None,
     runtime: Runtime | None = None,
     checkpoints: Path | None = None,
+    checkpoint_seconds: float = 60.0,
     advance: Advance | None = None,
 ) -> BestLoss:
     """Trains until valid text gets no cheaper, then decays from the best point; in place.
@@ -186,7 +188,8 @@ def train_to_best(
             two steps more. None leaves it to patience and epochs, which it else replaces: the
             cost of a run is then known beforehand, and its best evaluation is kept all the same.
         runtime: Threads, device and precision.
-        checkpoints: Folder for the state at each evaluation; a run found there goes on.
+        checkpoints: Folder for the state at evaluations; a run found there goes on.
+        checkpoint_seconds: Time between two checkpoints, at least.
         advance: Told the share of `max_epochs` after each step.
 
     Raises:
@@ -221,7 +224,7 @@ def train_to_best(
         "seed": seed,
         **identity(model, tokenizer, documents),
     }
-    climb = _Climb(trainer, evaluate, _Store(checkpoints, facts))
+    climb = _Climb(trainer, evaluate, _Store(checkpoints, facts, checkpoint_seconds))
     stream = partial(_stream, documents, packing, seed)
     limit = _Limit.of(settings, text_bytes, max_tokens)
     gap = max(settings.evaluation_bytes, text_bytes // settings.evaluations_per_epoch)
@@ -296,10 +299,12 @@ class _Limit(NamedTuple):
 
 
 class _Store:
-    """Checkpoints of the last and of the best evaluation, if they are wanted."""
+    """Checkpoints of the best evaluation and of a later one, if they are wanted."""
 
-    def __init__(self, folder: Path | None, facts: dict[str, Any]) -> None:
-        self._folder, self._facts = folder, facts
+    def __init__(self, folder: Path | None, facts: dict[str, Any], seconds: float) -> None:
+        self._folder, self._facts, self._seconds = folder, facts, seconds
+        self._written = time.monotonic()
+        self._best_step = -1
 
     def read(self, name: str) -> Checkpoint | None:
         if self._folder is None:
@@ -316,10 +321,20 @@ class _Store:
                 )
         return found
 
-    def write(self, name: str, trainer: Trainer, points: Sequence[Evaluation]) -> None:
-        if self._folder is not None:
-            state = {"facts": self._facts, "points": [list(point) for point in points]}
-            write_checkpoint(self._folder / name, trainer.checkpoint(state))
+    def state(self, points: Sequence[Evaluation]) -> dict[str, Any]:
+        """What a checkpoint says of its run."""
+        return {"facts": self._facts, "points": [list(point) for point in points]}
+
+    def write(self, best: Checkpoint, trainer: Trainer, points: Sequence[Evaluation]) -> None:
+        """Writes what is new, when it is time: the best first, then the last if it is another."""
+        if self._folder is None or time.monotonic() - self._written < self._seconds:
+            return
+        if best.state["step"] != self._best_step:
+            write_checkpoint(self._folder / "best", best)
+            self._best_step = best.state["step"]
+        if trainer.run.step != self._best_step:
+            write_checkpoint(self._folder / "last", trainer.checkpoint(self.state(points)))
+        self._written = time.monotonic()
 
 
 class _Climb:
@@ -332,8 +347,7 @@ class _Climb:
         if best is None:
             self.note(0.0)
             return
-        # The best is written first: a run may have been stopped before the same place became the
-        # last one.
+        # A best state that is later than the last one is both.
         if last is None or last.state["step"] < best.state["step"]:
             last = best
         self.points = [Evaluation(*point) for point in last.state["settings"]["points"]]
@@ -363,9 +377,8 @@ class _Climb:
         )
         self.points.append(point)
         if gained:
-            self.best = self._trainer.checkpoint({}).clone()
-            self._store.write("best", self._trainer, self.points)
-        self._store.write("last", self._trainer, self.points)
+            self.best = self._trainer.checkpoint(self._store.state(self.points)).clone()
+        self._store.write(self.best, self._trainer, self.points)
 
     def evaluated(self) -> Evaluation:
         """The trainer's place and its loss on valid text."""

@@ -11,7 +11,6 @@ from lingraft.errors import ModelError
 
 # After these, what Llama, Qwen2, Mistral and Gemma call their attention and MLP adds to the stream.
 _BLOCK_ENDS = ("o_proj", "down_proj")
-_NAME = "lingraft_dropout"
 
 
 @contextmanager
@@ -26,22 +25,13 @@ def dropout(model: PreTrainedModel, rate: float) -> Iterator[None]:
             hint="set dropout to 0",
         )
 
-    if not rate:
-        yield
-        return
-    # A module of the model's, so that whoever asks the model sees it, and it follows its mode.
-    drop = torch.nn.Dropout(rate)
-    model.add_module(_NAME, drop)
+    def drop(module: torch.nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(output, rate, training=module.training)
 
-    def dropped(module: torch.nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = drop(output)
-        return found
-
-    modules = [model.get_input_embeddings(), *ends]
-    hooks = [module.register_forward_hook(dropped) for module in modules]
+    modules = [model.get_input_embeddings(), *ends] if rate else []
+    hooks = [module.register_forward_hook(drop) for module in modules]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
-        delattr(model, _NAME)

@@ -5,7 +5,7 @@ Axes: R rows, T tokens of a row, V vocabulary.
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -23,7 +23,6 @@ from lingraft.training.batches import IGNORED, Batch
 from lingraft.training.checkpoints import Checkpoint
 from lingraft.training.runs import CurvePoint, TrainingRun
 from lingraft.training.stages import Part, trainable_parameters
-from lingraft.training.threads import has_dropout, in_threads
 
 BETAS = (0.9, 0.95)
 MAX_GRADIENT_NORM = 1.0
@@ -38,7 +37,7 @@ class Trainer:
     Args:
         model: In float32, on `device`.
         device: Where to compute.
-        runtime: For its precision and threads.
+        runtime: For its precision.
         weight_decay: AdamW's, on matrices only.
         seed: Of dropout, which each step derives its own from, and of adapters.
         adapters: Whether to put low-rank adapters on the layers until `close`.
@@ -64,7 +63,6 @@ class Trainer:
         self._model, self._device, self._seed = model, device, seed
         self._adapted = add_adapters(model, seed=seed) if adapters else None
         self._precision = autocast_dtype(device, runtime)
-        self._threads = runtime.threads
         if device.type == "cpu":
             keep_memory()
         self._names = {id(p): name for name, p in model.named_parameters()}
@@ -113,28 +111,18 @@ class Trainer:
     def gradients(self, batch: Batch) -> tuple[float, dict[torch.nn.Parameter, torch.Tensor]]:
         """Returns mean nats per token of the batch, and what each trained parameter gets of it.
 
-        On a processor every thread takes a share of the rows: small matrices leave threads little
-        to share within a product, and nothing between products. Sums are made in the shards' order.
-
         Args:
             batch: Of any number of rows.
         """
         trained = [p for p in self._model.parameters() if p.requires_grad]
-        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
-        num_tokens = max(batch.num_tokens, 1)
-
-        def of_shard(parts: Sequence[Batch]) -> tuple[float, tuple[torch.Tensor | None, ...]]:
-            nats = torch.stack([self._nats(part) for part in parts]).sum() / num_tokens
-            return float(nats.detach()), torch.autograd.grad(nats, trained, allow_unused=True)
-
-        # Dropout draws from one generator: threads would take turns by chance.
-        is_shared = self._device.type == "cpu" and not has_dropout(self._model)
-        shards = batch.shards(self._threads if is_shared else 1, parted=self.causal)
+        parts = batch.parted() if self.causal else [batch]
         with blocked_attention(self._model, device=self._device) if self.causal else nullcontext():
-            found = in_threads(of_shard, shards, num_threads=self._threads)
-        sums = (_sum(shares) for shares in zip(*(g for _, g in found), strict=True))
-        reached = {p: g for p, g in zip(trained, sums, strict=True) if g is not None}
-        return sum(nats for nats, _ in found), reached
+            # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
+            nats = sum(map(self._nats, parts), torch.zeros((), device=self._device))
+            nats = nats / max(batch.num_tokens, 1)
+            found = torch.autograd.grad(nats, trained, allow_unused=True)
+        reached = {p: g for p, g in zip(trained, found, strict=True) if g is not None}
+        return float(nats.detach()), reached
 
     def note_point(self, evaluate: Evaluate) -> None:
         """Adds an evaluation to the curve."""
@@ -224,11 +212,3 @@ def _randomness(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
-
-
-def _sum(shares: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
-    """The shares' sum, into the first of them; None where no shard reached the parameter."""
-    found = [share for share in shares if share is not None]
-    for share in found[1:]:
-        found[0] += share
-    return found[0] if found else None
