@@ -29,7 +29,7 @@ from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.pipelines.transfer_arms import Arm
 from lingraft.pipelines.transfer_inputs import HubText, Source, TextFiles, TransferInputs
-from lingraft.pipelines.transfer_runs import RunSettings
+from lingraft.pipelines.transfer_runs import PAPER_RUNS, TINY_RUNS, RunSettings
 from lingraft.pipelines.transfer_study import transfer_plan
 from lingraft.pipelines.transfer_texts import CONTROLS
 from lingraft.pipelines.transfer_time import check_time
@@ -47,27 +47,13 @@ SIZES = {
     ),
 }
 SETTINGS = {
-    "tiny": RunSettings(
-        batch_bytes=1_000,
-        window_tokens=128,
-        learning_rates=(4e-3,),
-        best_loss=BestLossSettings(
-            warmup_bytes=1_000, evaluation_bytes=4_000, patience=1, max_epochs=2
-        ),
-    ),
+    "tiny": TINY_RUNS,
     "laptop": RunSettings(
         best_loss=BestLossSettings(
             evaluation_bytes=75_000, evaluations_per_epoch=2, patience=2, max_epochs=20
         )
     ),
-    "paper": RunSettings(
-        batch_bytes=524_288,
-        window_tokens=1024,
-        learning_rates=(2e-4, 6e-4, 2e-3),
-        best_loss=BestLossSettings(
-            warmup_bytes=50_000_000, evaluation_bytes=10_000_000, patience=3, max_epochs=10
-        ),
-    ),
+    "paper": PAPER_RUNS,
 }
 MODELS = {"tiny": "1m", "laptop": "1m", "paper": "65m"}
 SOURCE_BYTES = {"tiny": 8_000, "laptop": 850_000, "paper": 6_000_000_000}

@@ -33,7 +33,7 @@ from lingraft.pipelines.task_parts import (
     make_continuations,
     prepare_task,
 )
-from lingraft.pipelines.transfer_runs import RunSettings
+from lingraft.pipelines.transfer_runs import PAPER_RUNS, TINY_RUNS, RunSettings
 from lingraft.pipelines.transfer_texts import Part, hub_text, study_text
 from lingraft.study import File, Job, Plan, job
 from lingraft.training import PAPER_SETTINGS, AnswerSettings
@@ -42,14 +42,7 @@ from lingraft.training.best_loss import BestLossSettings
 SCALES = ("tiny", "laptop", "paper")
 SETTINGS = {
     "tiny": DownstreamSettings(
-        texts=RunSettings(
-            batch_bytes=1_000,
-            window_tokens=128,
-            learning_rates=(4e-3,),
-            best_loss=BestLossSettings(
-                warmup_bytes=1_000, evaluation_bytes=4_000, patience=1, max_epochs=1
-            ),
-        ),
+        texts=TINY_RUNS,
         source_bytes=8_000,
         source_epochs=1,
         target_bytes=4_000,
@@ -87,14 +80,7 @@ SETTINGS = {
         num_seeds=3,
     ),
     "paper": DownstreamSettings(
-        texts=RunSettings(
-            batch_bytes=524_288,
-            window_tokens=1024,
-            learning_rates=(2e-4, 6e-4, 2e-3),
-            best_loss=BestLossSettings(
-                warmup_bytes=50_000_000, evaluation_bytes=10_000_000, patience=3, max_epochs=10
-            ),
-        ),
+        texts=PAPER_RUNS,
         source_bytes=6_000_000_000,
         source_epochs=1,
         target_bytes=600_000_000,

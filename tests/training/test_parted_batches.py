@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedModel
 from lingraft.corpus.records import Document
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer
+from lingraft.training import trainer as trainer_module
 from lingraft.training.batches import MIN_ALONE_SHARE, Batch, Packing, pack
 from lingraft.training.masked import MaskedTrainer, hide
 from lingraft.training.trainer import Trainer
@@ -93,6 +94,52 @@ def test_loss_and_gradient_are_those_with_a_mask(
     assert loss_nats == pytest.approx(masked_nats, rel=1e-5)
     for ours, masked in zip(gradients, masked_gradients, strict=True):
         torch.testing.assert_close(ours, masked, rtol=1e-3, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=12), st.integers(1, 5))
+def test_pieces_are_the_rows_in_their_order(
+    byte_tokenizer: Tokenizer, lengths: list[int], most_rows: int
+) -> None:
+    batch = packed(byte_tokenizer, [chr(97 + n) * length for n, length in enumerate(lengths)])
+    pieces = batch.pieces(most_rows)
+    sizes = [len(piece.x_RT) for piece in pieces]
+    assert max(sizes) <= most_rows
+    assert len(sizes) == -(-len(batch.x_RT) // most_rows)
+    for name in ("x_RT", "labels_RT", "position_RT", "segment_RT"):
+        whole = torch.cat([getattr(piece, name) for piece in pieces])
+        assert torch.equal(whole, getattr(batch, name))
+    assert {(p.num_bytes, p.num_tokens) for p in pieces} == {(batch.num_bytes, batch.num_tokens)}
+
+
+def test_a_batch_in_pieces_makes_the_same_step(
+    make_model: MakeModel, byte_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["every good boy does fine", "all cows", "eat", "grass and more of it", "x" * 38] * 2
+    batch = packed(byte_tokenizer, texts)
+    model = make_model("llama_tied", 258)
+    num_rows: list[int] = []
+    model.register_forward_pre_hook(
+        lambda module, given, named: num_rows.append(len(named["input_ids"])), with_kwargs=True
+    )
+    trainer = Trainer(
+        model,
+        device=torch.device("cpu"),
+        runtime=Runtime(num_threads=1, precision="float32"),
+        weight_decay=0.0,
+        seed=0,
+    )
+    whole_nats, whole = trainer.gradients(batch)
+    whole = {parameter: gradient.clone() for parameter, gradient in whole.items()}
+    num_rows.clear()
+    monkeypatch.setattr(trainer_module, "MOST_STREAM_NUMBERS", 1)
+    nats, gradients = trainer.gradients(batch)
+
+    assert num_rows == [1] * len(batch.x_RT)
+    assert nats == pytest.approx(whole_nats, rel=1e-6)
+    assert gradients.keys() == whole.keys()
+    for parameter, gradient in gradients.items():
+        torch.testing.assert_close(gradient, whole[parameter], rtol=1e-4, atol=1e-6)
+        assert parameter.grad is None
 
 
 def test_an_encoder_never_sees_padding(byte_tokenizer: Tokenizer) -> None:

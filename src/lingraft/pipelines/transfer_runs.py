@@ -49,6 +49,27 @@ class RunSettings:
     best_loss: BestLossSettings = field(default_factory=BestLossSettings)
 
 
+TINY_RUNS = RunSettings(
+    batch_bytes=1_000,
+    window_tokens=128,
+    learning_rates=(4e-3,),
+    best_loss=BestLossSettings(
+        warmup_bytes=1_000, evaluation_bytes=4_000, patience=1, max_epochs=2
+    ),
+)
+"""A few kB, to see that a study goes through."""
+
+PAPER_RUNS = RunSettings(
+    batch_bytes=524_288,
+    window_tokens=1024,
+    learning_rates=(2e-4, 6e-4, 2e-3),
+    best_loss=BestLossSettings(
+        warmup_bytes=50_000_000, evaluation_bytes=10_000_000, patience=3, max_epochs=10
+    ),
+)
+"""Sizes of arXiv 2404.08191."""
+
+
 def pretrain(
     *,
     text: Path,

@@ -64,6 +64,17 @@ class Batch:
             return [self]
         return [self._rows(alone_R), self._rows(~alone_R)]
 
+    def pieces(self, most_rows: int) -> list["Batch"]:
+        """Returns pieces of equally many rows, each with the bytes and tokens of the whole.
+
+        Args:
+            most_rows: Of a piece.
+        """
+        count = -(-len(self.x_RT) // most_rows)
+        if count < 2:
+            return [self]
+        return [self._rows(chosen_R) for chosen_R in torch.arange(len(self.x_RT)).chunk(count)]
+
     def _rows(self, chosen_R: torch.Tensor) -> "Batch":
         return replace(
             self,

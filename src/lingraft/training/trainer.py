@@ -26,6 +26,8 @@ from lingraft.training.stages import Part, trainable_parameters
 
 BETAS = (0.9, 0.95)
 MAX_GRADIENT_NORM = 1.0
+MOST_STREAM_NUMBERS = 2**24
+"""Tokens x layers x width that a processor holds at once: some 1,000 tokens of a 135m model."""
 
 Evaluate = Callable[[PreTrainedModel], dict[str, Any]]
 Value = TypeVar("Value")
@@ -111,18 +113,35 @@ class Trainer:
     def gradients(self, batch: Batch) -> tuple[float, dict[torch.nn.Parameter, torch.Tensor]]:
         """Returns mean nats per token of the batch, and what each trained parameter gets of it.
 
+        Parts of the batch go through the model one after the other, so that only one part's
+        activations are held; their gradients add up.
+
         Args:
             batch: Of any number of rows.
         """
         trained = [p for p in self._model.parameters() if p.requires_grad]
-        parts = batch.parted() if self.causal else [batch]
+        # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
+        num_tokens = max(batch.num_tokens, 1)
+        self._model.zero_grad(set_to_none=True)
+        total = 0.0
         with blocked_attention(self._model, device=self._device) if self.causal else nullcontext():
-            # Text that a tokenizer drops leaves nothing to predict: no loss, rather than 0 / 0.
-            nats = sum(map(self._nats, parts), torch.zeros((), device=self._device))
-            nats = nats / max(batch.num_tokens, 1)
-            found = torch.autograd.grad(nats, trained, allow_unused=True)
-        reached = {p: g for p, g in zip(trained, found, strict=True) if g is not None}
-        return float(nats.detach()), reached
+            for part in self._parts(batch):
+                nats = self._nats(part) / num_tokens
+                nats.backward()  # type: ignore[no-untyped-call]
+                total += float(nats.detach())
+        reached = {p: p.grad for p in trained if p.grad is not None}
+        for parameter in reached:
+            parameter.grad = None
+        return total, reached
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        parts = batch.parted() if self.causal else [batch]
+        if self._device.type != "cpu":
+            return parts
+        config = self._model.config.get_text_config()
+        numbers = batch.x_RT.shape[1] * config.num_hidden_layers * config.hidden_size
+        most_rows = max(MOST_STREAM_NUMBERS // numbers, 1)
+        return [piece for part in parts for piece in part.pieces(most_rows)]
 
     def note_point(self, evaluate: Evaluate) -> None:
         """Adds an evaluation to the curve."""
