@@ -97,7 +97,8 @@ def choose_settings(
     if len(settings.learning_rates) > 1:
         budget = Budget(num_bytes=max(settings.trial_bytes, settings.batch_bytes))
         for rate in settings.learning_rates:
-            trial = _build(model, tokenizer, rows)
+            # Nothing has changed the first weights yet.
+            trial = _build(model, tokenizer, rows) if rates else arm
             if calibration is not None:
                 calibrate(trial.model, calibration)
             advance = share_reporter(progress, f"trial at {rate:g}")
