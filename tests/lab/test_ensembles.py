@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from lingraft.errors import InputError, ModelError
-from lingraft.lab import World, make_world
-from lingraft.lab.decoders import TinyDecoder, initial_weights, mean_nats, states
+from lingraft.lab import World, ensembles, make_world
+from lingraft.lab.decoders import TinyDecoder, initial_weights, mean_nats, reading, states
 from lingraft.lab.ensembles import CHUNK_STEPS, train_ensemble
 from lingraft.lab.members import Member
 from lingraft.lab.samples import Samples
@@ -152,6 +153,38 @@ def test_company_changes_nothing(dtype: torch.dtype, steps: int, tolerance: floa
     np.testing.assert_allclose(losses(everyone, 2, 2), together, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("predict", ["values", "all"])
+def test_compiled_members_learn_the_same(predict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on CUDA, with a compiler that needs none: one graph, and the losses of eager steps."""
+    num_graphs = 0
+
+    def traced(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
+        nonlocal num_graphs
+        num_graphs += 1
+        return graph.forward
+
+    monkeypatch.setattr(ensembles, "COMPILER", traced)
+
+    def losses(compiled: bool) -> np.ndarray:
+        run = train_ensemble(
+            [world(seed=n, predict=predict) for n in range(3)],
+            model=MODEL,
+            steps=4,
+            seeds=[5, 6, 7],
+            batch_size=7,
+            members_at_once=2,
+            dtype=torch.float64,
+            compiled=compiled,
+            runtime=Runtime(num_threads=2, device="cpu"),
+        )
+        return run.nats_MS
+
+    eager = losses(False)
+    assert num_graphs == 0
+    np.testing.assert_allclose(losses(True), eager, rtol=0, atol=1e-9)
+    assert 1 <= num_graphs <= 3, "one of two members, one of the last, not one a step"
+
+
 def test_members_learn_what_they_are_told() -> None:
     answered: dict[tuple[int, int], float] = {}
     lock = threading.Lock()
@@ -223,7 +256,7 @@ def test_loss_is_the_mean_over_predicted_tokens(rows: list[list[bool]]) -> None:
     weights = initial_weights(MODEL, num_tokens=9, max_tokens=5, seeds=[0, 1], dtype=torch.float64)
     tokens_MBT = torch.arange(30).view(2, 3, 5) * 7 % 9
     wanted_MBT = torch.tensor([[False, *row] for row in rows]).view(2, 3, 5)
-    found_M = mean_nats(MODEL, weights, tokens_MBT, wanted_MBT)
+    found_M = mean_nats(MODEL, weights, reading(tokens_MBT, wanted_MBT))
     for model in range(2):
         plain = Plain({name: w[model] for name, w in weights.items()})
         some = Samples(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from world_cases import SPELLED
 
 from lingraft.lab import PAD, Probes, TinyDecoder, World, make_world
-from lingraft.lab.decoders import initial_weights, mean_nats
+from lingraft.lab.decoders import initial_weights, mean_nats, reading
 from lingraft.lab.influence import EXAMPLES_AT_ONCE, gradient_products, with_answers
 from lingraft.lab.members import Member
 
@@ -48,10 +48,10 @@ def plain_gradients(found: Member, probes: Probes) -> list[torch.Tensor]:
     gradients = []
     for tokens_T, marks_T in zip(tokens_PT, marks_PT, strict=True):
         weights = {name: w[None].clone().requires_grad_() for name, w in found.weights.items()}
-        nats = mean_nats(
-            MODEL, weights, torch.from_numpy(tokens_T)[None, None],
-            torch.from_numpy(marks_T)[None, None],
-        )  # fmt: skip
+        asked = reading(
+            torch.from_numpy(tokens_T)[None, None], torch.from_numpy(marks_T)[None, None]
+        )
+        nats = mean_nats(MODEL, weights, asked)
         nats.sum().backward()
         grads = [w.grad.flatten() for w in weights.values() if w.grad is not None]
         assert len(grads) == len(weights)

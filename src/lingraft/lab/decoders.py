@@ -9,6 +9,7 @@ V vocabulary, N tokens to predict.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch.nn.functional import cross_entropy, embedding, layer_norm, relu
@@ -210,37 +211,74 @@ def logits(weights: Mapping[str, torch.Tensor], x_MND: torch.Tensor) -> torch.Te
     return _normed(x_MND) @ weights["head"]
 
 
+class Reading(NamedTuple):
+    """What models read, and what they are to predict of it.
+
+    Attributes:
+        read_MBT: int64, samples without their last tokens.
+        place_MN: int64, where to read: a place in the sample where each has one token to predict,
+            else a place in the model's samples one after the other.
+        target_MN: int64, the tokens that follow.
+        weight_MN: 1, and 0 for places that only fill up.
+        is_one_each: Whether every sample has exactly one token to predict.
+    """
+
+    read_MBT: torch.Tensor
+    place_MN: torch.Tensor
+    target_MN: torch.Tensor
+    weight_MN: torch.Tensor
+    is_one_each: bool
+
+    def to(self, device: torch.device) -> "Reading":
+        """Returns the same on another device."""
+        return Reading(
+            self.read_MBT.to(device),
+            self.place_MN.to(device),
+            self.target_MN.to(device),
+            self.weight_MN.to(device),
+            self.is_one_each,
+        )
+
+
+def reading(tokens_MBT: torch.Tensor, predicted_MBT: torch.Tensor) -> Reading:
+    """Returns what samples ask for.
+
+    Args:
+        tokens_MBT: Whole samples.
+        predicted_MBT: Which tokens are to be predicted; none of them the first of a sample.
+    """
+    read_MBT, wanted_MBT = tokens_MBT[:, :, :-1], predicted_MBT[:, :, 1:]
+    if bool((wanted_MBT.sum(2) == 1).all()):
+        last_MB = wanted_MBT.int().argmax(2)
+        target_MN = tokens_MBT.gather(2, last_MB[:, :, None] + 1)[:, :, 0]
+        weight_MN = torch.ones_like(target_MN, dtype=torch.float32)
+        return Reading(read_MBT, last_MB, target_MN, weight_MN, True)
+    place_MN, weight_MN = _places(wanted_MBT.flatten(1))
+    target_MN = tokens_MBT[:, :, 1:].flatten(1).gather(1, place_MN)
+    return Reading(read_MBT, place_MN, target_MN, weight_MN, False)
+
+
 def mean_nats(
-    model: TinyDecoder,
-    weights: Mapping[str, torch.Tensor],
-    tokens_MBT: torch.Tensor,
-    predicted_MBT: torch.Tensor,
+    model: TinyDecoder, weights: Mapping[str, torch.Tensor], asked: Reading
 ) -> torch.Tensor:
     """Returns each model's mean nats per predicted token, (M,).
 
     Args:
         model: The shape.
         weights: Of M models.
-        tokens_MBT: Whole samples.
-        predicted_MBT: Which tokens are to be predicted; none of them the first of a sample.
+        asked: Of `reading`.
     """
-    models = len(tokens_MBT)
-    read_MBT, wanted_MBT = tokens_MBT[:, :, :-1], predicted_MBT[:, :, 1:]
-    if bool((wanted_MBT.sum(2) == 1).all()):
-        last_MB = wanted_MBT.int().argmax(2)
-        *_, x_MND = states(model, weights, read_MBT, last_MB=last_MB)
-        target_MN = tokens_MBT.gather(2, last_MB[:, :, None] + 1)[:, :, 0]
-        weight_MN = torch.ones_like(target_MN, dtype=torch.float32)
+    if asked.is_one_each:
+        *_, x_MND = states(model, weights, asked.read_MBT, last_MB=asked.place_MN)
     else:
-        *_, x_MBTD = states(model, weights, read_MBT)
-        place_MN, weight_MN = _places(wanted_MBT.flatten(1))
-        x_MND = at(x_MBTD.flatten(1, 2), place_MN)
-        target_MN = tokens_MBT[:, :, 1:].flatten(1).gather(1, place_MN)
+        *_, x_MBTD = states(model, weights, asked.read_MBT)
+        x_MND = at(x_MBTD.flatten(1, 2), asked.place_MN)
     logits_NV = logits(weights, x_MND).flatten(0, 1)
     if logits_NV.dtype != torch.float64:
         logits_NV = logits_NV.float()
-    nats_MN = cross_entropy(logits_NV, target_MN.flatten(), reduction="none").view(models, -1)
-    return (nats_MN * weight_MN).sum(1) / weight_MN.sum(1)
+    nats_N = cross_entropy(logits_NV, asked.target_MN.flatten(), reduction="none")
+    nats_MN = nats_N.view(len(asked.target_MN), -1)
+    return (nats_MN * asked.weight_MN).sum(1) / asked.weight_MN.sum(1)
 
 
 def at(x_MBTD: torch.Tensor, place_MB: torch.Tensor) -> torch.Tensor:

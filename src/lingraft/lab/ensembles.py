@@ -19,7 +19,14 @@ import torch
 from numpy.typing import NDArray
 
 from lingraft.errors import InputError, ModelError
-from lingraft.lab.decoders import TinyDecoder, Weights, initial_weights, mean_nats
+from lingraft.lab.decoders import (
+    Reading,
+    TinyDecoder,
+    Weights,
+    initial_weights,
+    mean_nats,
+    reading,
+)
 from lingraft.lab.members import Member
 from lingraft.lab.samples import Samples
 from lingraft.model.precision import autocast_dtype
@@ -29,6 +36,7 @@ from lingraft.seeds import derive
 BETAS = (0.9, 0.95)
 CHUNK_STEPS = 50
 """Steps whose samples are drawn at once: drawing costs by the call."""
+COMPILER = "inductor"
 TOKENS_AT_ONCE = 8_192
 FEWEST_AT_ONCE, MOST_AT_ONCE = 4, 128
 """A stack is as large as overhead asks and caches allow."""
@@ -88,6 +96,7 @@ class _Settings:
     dtype: torch.dtype
     compute: torch.dtype
     device: torch.device
+    is_compiled: bool
 
 
 def train_ensemble(
@@ -106,6 +115,7 @@ def train_ensemble(
     extra_loss: ExtraLoss | None = None,
     members_at_once: int | None = None,
     dtype: torch.dtype = torch.float32,
+    compiled: bool | None = None,
     runtime: Runtime | None = None,
 ) -> EnsembleRun:
     """Trains one tiny decoder on every world, as many at once as the machine likes.
@@ -131,6 +141,8 @@ def train_ensemble(
         extra_loss: Nats to add to each member's loss, such as `contrast.Contrast`; none by default.
         members_at_once: Of a stack; by default as many as overhead and caches ask for.
         dtype: Of weights and optimiser: float32, or float64 for checks.
+        compiled: Whether `torch.compile` fuses the way there and back; by default on CUDA alone,
+            since on processors it brought nothing (docs/log.md, "tiny decoders side by side").
         runtime: Threads (each trains its own stacks), device and precision: with weights in
             float32, ``"auto"`` computes in bfloat16 where the device does that in hardware.
 
@@ -155,6 +167,7 @@ def train_ensemble(
         dtype,
         (autocast_dtype(device, runtime) or dtype) if dtype == torch.float32 else dtype,
         device,
+        device.type == "cuda" if compiled is None else compiled,
     )
     nats_MS = np.zeros((len(worlds), steps))
     at_once = members_at_once or _members_at_once(settings, runtime.threads, len(worlds))
@@ -171,7 +184,9 @@ def train_ensemble(
     firsts = range(0, len(worlds), at_once)
     if settings.device.type == "cpu":
         keep_memory()
-    _in_threads(train, firsts, runtime.threads if settings.device.type == "cpu" else 1)
+    # The compiler is no place for several threads, nor is one queue of a device.
+    alone = settings.is_compiled or settings.device.type != "cpu"
+    _in_threads(train, firsts, 1 if alone else runtime.threads)
     num_parameters = model.num_parameters(
         num_tokens=settings.num_tokens, max_tokens=settings.max_tokens
     )
@@ -223,14 +238,17 @@ class _Stack:
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Yields each step's number and losses."""
         settings, optimizer = self._settings, self._optimizer()
+        nats_of: Callable[[Weights, Reading], torch.Tensor] = partial(mean_nats, settings.model)
+        if settings.is_compiled:
+            nats_of = torch.compile(nats_of, backend=COMPILER, fullgraph=True)
         if 0 in settings.checkpoints:
             observe(0, self.members())
-        for step, (tokens_MBT, predicted_MBT) in enumerate(self._batches()):
+        for step, asked in enumerate(self._batches()):
             rise = min((step + 1) / max(settings.warmup_steps, 1), 1.0)
             for group in optimizer.param_groups:
                 group["lr"] = group["full_rate"] * rise
             computed = {name: w.to(settings.compute) for name, w in self.weights.items()}
-            nats_M = mean_nats(settings.model, computed, tokens_MBT, predicted_MBT)
+            nats_M = nats_of(computed, asked)
             whole_M = nats_M if extra is None else nats_M + extra(computed, step)
             whole_M.sum().backward()  # type: ignore[no-untyped-call]
             losses_M = whole_M.detach().double().cpu().numpy()
@@ -278,8 +296,8 @@ class _Stack:
             assert gradient is not None
             part.grad = gradient[members]
 
-    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Tokens (M, B, T) and what is predicted of them, step by step, padded to the longest."""
+    def _batches(self) -> Iterator[Reading]:
+        """The samples of all members step by step, padded to the longest."""
         size, device = self._settings.batch_size, self._settings.device
         for chunk in range(-(-self._settings.steps // CHUNK_STEPS)):
             drawn = [
@@ -294,7 +312,7 @@ class _Stack:
             left = self._settings.steps - chunk * CHUNK_STEPS
             for at in range(min(CHUNK_STEPS, left)):
                 rows = slice(at * size, (at + 1) * size)
-                yield tokens_MNT[:, rows].to(device).long(), predicted_MNT[:, rows].to(device)
+                yield reading(tokens_MNT[:, rows].long(), predicted_MNT[:, rows]).to(device)
 
 
 def _stacked(arrays: Sequence[NDArray[np.generic]], length: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lingraft.lab.decoders import TinyDecoder, mean_nats
+from lingraft.lab.decoders import TinyDecoder, mean_nats, reading
 from lingraft.lab.members import Member
 from lingraft.lab.probes import Probes
 from lingraft.lab.vocabulary import PAD
@@ -78,8 +78,7 @@ def _stacked_gradients(
         name: tensor.detach().cpu().expand(num, *tensor.shape).clone().requires_grad_()
         for name, tensor in weights.items()
     }
-    nats_N = mean_nats(
-        model, copies, torch.from_numpy(tokens_NT)[:, None], torch.from_numpy(marks_NT)[:, None]
-    )
+    asked = reading(torch.from_numpy(tokens_NT)[:, None], torch.from_numpy(marks_NT)[:, None])
+    nats_N = mean_nats(model, copies, asked)
     found = torch.autograd.grad(nats_N.sum(), list(copies.values()))
     return torch.cat([gradient.flatten(1) for gradient in found], dim=1).numpy()
