@@ -1,121 +1,35 @@
-"""Folders are grafted as loaded models are, tensor for tensor, and what is damaged is refused."""
+"""Folders are grafted as loaded models are, tensor for tensor, and what does not fit is refused."""
 
 import json
 import math
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXConfig, PreTrainedModel
+from folder_cases import (
+    KINDS,
+    PADDING,
+    MakeModel,
+    loaded,
+    logits_of,
+    make_padded,
+    new_rows,
+    refused,
+    tensors_of,
+    written,
+)
+from safetensors.torch import save_file
+from transformers import AutoTokenizer
 
 from lingraft.corpus.records import Document
-from lingraft.embeddings import EmbeddingMatrix, random_rows
+from lingraft.embeddings import EmbeddingMatrix
 from lingraft.errors import InputError, ModelError, StoreError
 from lingraft.model import extend_vocabulary, save, swap_vocabulary
-from lingraft.model.folders import find_vocabulary, graft_folder, read_skeleton
-from lingraft.model.shards import (
-    INDEX,
-    SINGLE,
-    StoredTensor,
-    copy_shard,
-    open_shards,
-    read_blocks,
-    read_header,
-    read_matrix,
-    row_blocks,
-    rows_from,
-)
-from lingraft.model.vocabulary_layers import padding_row
+from lingraft.model.folders import find_vocabulary, graft_folder
+from lingraft.model.shards import INDEX, SINGLE, open_shards, read_header
 from lingraft.model.vocabulary_swap import input_rows, is_tied, output_rows
 from lingraft.tokenizer import Tokenizer, extend_bpe
-
-MakeModel = Callable[..., PreTrainedModel]
-KINDS = ("llama_tied", "llama_untied", "gpt2", "qwen2", "neox", "neox_tied")
-PADDING = 14
-
-
-def read_rows(folder: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Input rows and, where the head is untied, output rows, as `vocabulary_rows` reads them."""
-    found = find_vocabulary(folder)
-    return read_matrix(found.input), None if found.output is None else read_matrix(found.output)
-
-
-def neox(vocab_size: int, *, tied: bool) -> PreTrainedModel:
-    config = GPTNeoXConfig(
-        vocab_size=vocab_size,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        initializer_range=0.3,
-        tie_word_embeddings=tied,
-    )
-    torch.manual_seed(0)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
-    return model.eval()
-
-
-def make(kind: str, make_model: MakeModel, tokenizer: Tokenizer, dtype: torch.dtype) -> Any:
-    """A padded model whose special ids are those of its tokenizer."""
-    size = len(tokenizer) + PADDING
-    if kind.startswith("neox"):
-        model = neox(size, tied=kind == "neox_tied")
-    else:
-        model = make_model(kind, size)
-    start, pad = tokenizer.role_id("bos_token"), tokenizer.role_id("pad_token")
-    for settings in (model.config, model.generation_config):
-        settings.bos_token_id, settings.eos_token_id, settings.pad_token_id = start, start, pad
-    model.generation_config.eos_token_id = [start, pad]
-    model.generation_config.max_new_tokens = 7
-    return model.to(dtype)
-
-
-def written(
-    model: Any, tokenizer: Tokenizer, folder: Path, *, shard_bytes: int | None = None
-) -> Path:
-    """Saves as lingraft does, or in shards as transformers does."""
-    if shard_bytes is None:
-        save(model, tokenizer, folder)
-    else:
-        model.save_pretrained(folder, max_shard_size=shard_bytes)
-        tokenizer.save(folder)
-    return folder
-
-
-def loaded(folder: Path, dtype: torch.dtype) -> Any:
-    return AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype).eval()
-
-
-def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
-    files = sorted(folder.glob("*.safetensors"))
-    return {name: tensor for path in files for name, tensor in load_file(path).items()}
-
-
-def logits_of(model: Any) -> torch.Tensor:
-    with torch.inference_mode():
-        logits_BTV: torch.Tensor = model(input_ids=torch.arange(60).reshape(2, 30)).logits
-    return logits_BTV
-
-
-def new_rows(model: Any, target: Tokenizer) -> tuple[EmbeddingMatrix, EmbeddingMatrix | None]:
-    head = output_rows(model)
-    rows = random_rows(input_rows(model).numpy(), target=target.vocabulary, seed=1)
-    if head is None:
-        return rows, None
-    return rows, random_rows(head.numpy(), target=target.vocabulary, seed=2)
-
-
-@pytest.fixture
-def source(make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path) -> Path:
-    """An untied Llama in float32, in shards, for a test to damage."""
-    model = make("llama_untied", make_model, tokenizer, torch.float32)
-    return written(model, tokenizer, tmp_path / "source", shard_bytes=30_000)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,7 +44,7 @@ def test_a_folder_is_grafted_as_a_loaded_model_is(
     other_tokenizer: Tokenizer,
     tmp_path: Path,
 ) -> None:
-    made = make(kind, make_model, tokenizer, dtype)
+    made = make_padded(kind, make_model, tokenizer, dtype)
     folder = written(made, tokenizer, tmp_path / "source", shard_bytes=shard_bytes)
     model = loaded(folder, dtype)
     rows, head = new_rows(model, other_tokenizer)
@@ -189,7 +103,7 @@ def test_folders_are_padded_as_loaded_models_are(
     if num_new is not None:
         target = extend_bpe(tokenizer, documents * 3, new_tokens=num_new).tokenizer
         assert len(target) == 402 + num_new
-    made = make(kind, make_model, tokenizer, dtype)
+    made = make_padded(kind, make_model, tokenizer, dtype)
     folder = written(made, tokenizer, tmp_path / "source", shard_bytes=30_000)
     model = loaded(folder, dtype)
     rows, head = new_rows(model, target)
@@ -223,7 +137,7 @@ def test_folders_are_padded_as_loaded_models_are(
 def test_a_header_in_another_order_than_the_tensors_is_read(
     make_model: MakeModel, tokenizer: Tokenizer, other_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    made = make("llama_untied", make_model, tokenizer, torch.float32)
+    made = make_padded("llama_untied", make_model, tokenizer, torch.float32)
     folder = written(made, tokenizer, tmp_path / "m")
     whole = {name: tensor.clone() for name, tensor in tensors_of(folder).items()}
     data = (folder / SINGLE).read_bytes()
@@ -254,53 +168,6 @@ def test_a_multiple_below_one_is_refused(
             source, tokenizer, rows, head, source_tokenizer=tokenizer, out=tmp_path / "o", pad_to=0
         )
     assert not (tmp_path / "o").exists()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_rows_are_read_as_a_loaded_model_has_them(
-    kind: str, dtype: torch.dtype, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    made = make(kind, make_model, tokenizer, dtype)
-    folder = written(made, tokenizer, tmp_path / "m", shard_bytes=30_000)
-    rows, head = read_rows(folder)
-    model = loaded(folder, dtype)
-    assert rows.dtype == np.float32
-    assert rows.shape == (len(tokenizer) + PADDING, 32)
-    assert np.array_equal(rows, input_rows(model).numpy())
-    wanted = output_rows(model)
-    assert (head is None) == (wanted is None)
-    if head is not None and wanted is not None:
-        assert np.array_equal(head, wanted.numpy())
-
-
-def test_blocks_are_whole_rows_whatever_their_size(source: Path) -> None:
-    tensor = find_vocabulary(source).input
-    whole = read_matrix(tensor)
-    for num_bytes in (1, 128, 1000, 10**9):
-        blocks = list(read_blocks(tensor, num_bytes=num_bytes))
-        assert all(block.shape[1] == 32 for block in blocks)
-        assert len(blocks) == {1: 416, 128: 416, 1000: 60, 10**9: 1}[num_bytes]
-        assert np.array_equal(torch.cat(blocks).numpy(), whole)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_rows_in_memory_and_in_a_file_come_in_the_same_blocks(
-    source: Path, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tensor = find_vocabulary(source).input
-    whole = read_matrix(tensor)
-    monkeypatch.setattr("lingraft.model.shards._BLOCK_BYTES", 1000)
-    blocks = list(row_blocks(whole, dtype))
-    assert len(blocks) == 60
-    assert {block.dtype for block in blocks} == {dtype}
-    assert torch.equal(torch.cat(blocks), torch.from_numpy(whole).to(dtype))
-    assert torch.equal(torch.cat(blocks), torch.cat(list(row_blocks(tensor, dtype))))
-    last = rows_from(tensor, 400)
-    assert last.shape == (16, 32)
-    assert np.array_equal(read_matrix(last), whole[400:])
-    mean_D = torch.from_numpy(whole).to(dtype).double().mean(0)
-    assert torch.equal(padding_row(blocks), mean_D.to(dtype))
 
 
 def test_files_without_the_vocabulary_are_copied_byte_for_byte(
@@ -334,7 +201,7 @@ def test_a_tied_head_that_is_stored_twice_is_stored_once_afterwards(
     other_tokenizer: Tokenizer,
     tmp_path: Path,
 ) -> None:
-    made = make("llama_tied", make_model, tokenizer, torch.float32)
+    made = make_padded("llama_tied", make_model, tokenizer, torch.float32)
     folder = written(made, tokenizer, tmp_path / "m", shard_bytes=shard_bytes)
     twice = {"lm_head.weight": made.model.embed_tokens.weight.detach().clone()}
     if shard_bytes is None:
@@ -362,7 +229,7 @@ def test_a_tied_head_that_is_stored_twice_is_stored_once_afterwards(
 def test_a_head_that_differs_under_a_tied_configuration_is_untied(
     make_model: MakeModel, tokenizer: Tokenizer, other_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    made = make("llama_tied", make_model, tokenizer, torch.float32)
+    made = make_padded("llama_tied", make_model, tokenizer, torch.float32)
     folder = written(made, tokenizer, tmp_path / "m")
     other = {"lm_head.weight": torch.randn(len(tokenizer) + PADDING, 32)}
     save_file(tensors_of(folder) | other, folder / SINGLE, metadata={"format": "pt"})
@@ -374,39 +241,6 @@ def test_a_head_that_differs_under_a_tied_configuration_is_untied(
     assert json.loads((out / "config.json").read_text())["tie_word_embeddings"] is False
     wanted = swap_vocabulary(model, other_tokenizer, rows, head, source_tokenizer=tokenizer)
     assert torch.equal(logits_of(loaded(out, torch.float32)), logits_of(wanted))
-
-
-@pytest.mark.parametrize("old", ["embed_out.weight", "wte.weight"])
-def test_older_names_of_the_matrices_are_found(
-    old: str, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    kind = "neox" if old == "embed_out.weight" else "gpt2"
-    made = make(kind, make_model, tokenizer, torch.float32)
-    folder = written(made, tokenizer, tmp_path / "m")
-    stored = {
-        name.replace("lm_head", "embed_out").removeprefix("transformer."): tensor
-        for name, tensor in tensors_of(folder).items()
-    }
-    assert old in stored
-    save_file(stored, folder / SINGLE, metadata={"format": "pt"})
-    rows, head = read_rows(folder)
-    model = loaded(folder, torch.float32)
-    assert np.array_equal(rows, input_rows(model).numpy())
-    wanted = output_rows(model)
-    if head is not None and wanted is not None:
-        assert np.array_equal(head, wanted.numpy())
-    assert (head is None) == (kind == "gpt2")
-
-
-def edit_json(path: Path, **values: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
-
-
-def refused(call: Callable[[], object], kind: type[Exception], *parts: str) -> None:
-    with pytest.raises(kind) as caught:
-        call()
-    for part in parts:
-        assert part in str(caught.value), str(caught.value)
 
 
 def test_rows_that_do_not_fit_are_refused(
@@ -431,7 +265,7 @@ def test_rows_that_do_not_fit_are_refused(
 def test_output_rows_for_a_tied_folder_are_refused(
     make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    made = make("llama_tied", make_model, tokenizer, torch.float32)
+    made = make_padded("llama_tied", make_model, tokenizer, torch.float32)
     folder = written(made, tokenizer, tmp_path / "m")
     rows, _ = new_rows(made, tokenizer)
     refused(
@@ -441,114 +275,6 @@ def test_output_rows_for_a_tied_folder_are_refused(
         ModelError,
         "expected no output rows for a tied head, got some",
     )
-
-
-def test_models_without_the_matrices_are_refused(source: Path) -> None:
-    index = json.loads((source / INDEX).read_text())
-    for name, problem in (
-        ("lm_head.weight", "since config.json says the head is not tied"),
-        ("model.embed_tokens.weight", "expected the tensor model.embed_tokens.weight, got none"),
-    ):
-        index["weight_map"].pop(name)
-        (source / INDEX).write_text(json.dumps(index))
-        for path in source.glob("*.safetensors"):
-            save_file({k: v for k, v in load_file(path).items() if k != name}, path)
-        refused(lambda: find_vocabulary(source), ModelError, problem)
-
-
-def test_models_without_a_head_are_refused(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    skeleton = read_skeleton(source)
-    monkeypatch.setattr(type(skeleton), "get_output_embeddings", lambda self: None)
-    refused(lambda: find_vocabulary(source), ModelError, "llama: ", "output matrix, got none")
-
-
-def test_a_bias_of_the_head_is_refused(
-    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    made = make("llama_untied", make_model, tokenizer, torch.float32)
-    folder = written(made, tokenizer, tmp_path / "m")
-    bias = {"lm_head.bias": torch.zeros(len(tokenizer) + PADDING)}
-    save_file(tensors_of(folder) | bias, folder / SINGLE)
-    refused(lambda: read_rows(folder), ModelError, "head without a bias, got a bias", str(folder))
-
-
-def test_matrices_of_another_kind_are_refused(
-    make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    made = make("llama_untied", make_model, tokenizer, torch.float32)
-    folder = written(made, tokenizer, tmp_path / "m")
-    whole = tensors_of(folder)
-    for name, tensor, parts in (
-        ("lm_head.weight", torch.zeros(416, 31), ("a head of shape (416, 32)", "got (416, 31)")),
-        ("lm_head.weight", torch.zeros(416), ("a matrix of F64, F32, F16, BF16", "(416,)")),
-        (
-            "model.embed_tokens.weight",
-            torch.zeros(416, 32, dtype=torch.int8),
-            ("I8 of shape (416, 32)", "model.embed_tokens.weight", "dequantised"),
-        ),
-    ):
-        save_file(whole | {name: tensor}, folder / SINGLE)
-        refused(lambda: read_rows(folder), ModelError, *parts)
-    wrong = StoredTensor("x", folder / SINGLE, "F32", (3, 4), 0, 40)
-    refused(lambda: read_matrix(wrong), ModelError, "expected 48 bytes, got 40", "x")
-
-
-def test_unknown_configurations_are_refused(source: Path) -> None:
-    edit_json(source / "config.json", model_type="nobody_knows")
-    refused(lambda: read_rows(source), ModelError, "that transformers knows", "config.json")
-
-
-def test_damaged_weights_are_refused(source: Path, tmp_path: Path) -> None:
-    refused(lambda: open_shards(tmp_path), ModelError, "model.safetensors", "neither")
-    first = sorted(source.glob("*.safetensors"))[0]
-    whole = first.read_bytes()
-    size = int.from_bytes(whole[:8], "little")
-    header = json.loads(whole[8 : 8 + size])
-    [name, *_] = [key for key in header if key != "__metadata__"]
-    moved = header | {name: header[name] | {"data_offsets": [8, 16]}}
-    text = json.dumps(moved).encode()
-    for bad, part in (
-        (whole[:-1], "in a file of"),
-        (whole[:40], "a header of"),
-        (b"", "a header of 0 bytes in 0"),
-        (whole[:8] + b"x" * size + whole[8 + size :], "JSONDecodeError"),
-        (len(text).to_bytes(8, "little") + text + whole[8 + size :], "instead of"),
-    ):
-        first.write_bytes(bad)
-        refused(lambda: open_shards(source), ModelError, "a whole safetensors file", part)
-        refused(lambda: open_shards(source), ModelError, str(first))
-    first.unlink()
-    refused(lambda: open_shards(source), ModelError, "FileNotFoundError", str(first))
-
-
-def test_an_index_that_does_not_fit_is_refused(source: Path, tmp_path: Path) -> None:
-    index = json.loads((source / INDEX).read_text())
-    files = sorted(set(index["weight_map"].values()))
-    astray = index["weight_map"] | {"lm_head.weight": files[1], "no.such": files[0]}
-    counts = Counter(index["weight_map"].values())
-    name, file = next((n, f) for n, f in index["weight_map"].items() if counts[f] > 1)
-    other = next(f for f in files if f != file)
-    for weights, parts in (
-        (astray, ("lm_head.weight in " + files[1], "2 in all")),
-        (index["weight_map"] | {name: other}, (f"{name} in {other}", "1 in all")),
-        (index["weight_map"] | {"x": "../secret.safetensors"}, ("'../secret.safetensors'",)),
-        ([1], ("AttributeError", INDEX)),
-        (None, ("weight_map of tensor names", INDEX)),
-    ):
-        edit_json(source / INDEX, weight_map=weights)
-        refused(lambda: open_shards(source), ModelError, *parts)
-    (source / INDEX).write_text("{")
-    refused(lambda: open_shards(source), ModelError, "JSONDecodeError")
-
-
-def test_a_source_that_shrinks_meanwhile_leaves_no_copy(source: Path, tmp_path: Path) -> None:
-    tensor = find_vocabulary(source).input
-    shard = next(s for s in open_shards(source) if s.path == tensor.path)
-    long = replace(shard, tensors=(replace(tensor, name="y", end=tensor.end + 10**6), tensor))
-    out = tmp_path / "copy.safetensors"
-    rows = np.zeros((2, 32), np.float32)
-    refused(lambda: copy_shard(long, out, {tensor.name: [rows]}), StoreError, "ended while it was")
-    assert not out.exists()
 
 
 def test_a_folder_cut_short_does_not_load(

@@ -79,6 +79,14 @@ def make_record():
     }
 
 
+def cell_of(record, target, source, size):
+    return next(
+        cell
+        for cell in record["transfers"]
+        if (cell["target"], cell["source"], cell["data_finetuned_bytes"]) == (target, source, size)
+    )
+
+
 def _transfer(pair, size, end):
     target, source = pair
     censored = {(0, 30_000): "at_most", (1_000_000, 1_000_000): "at_least"}.get((size, end))

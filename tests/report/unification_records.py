@@ -11,6 +11,7 @@ GRID = [
 ]
 STEPS = (0, 100, 200, 400, 800)
 NUM_LAYERS = 3
+WORST = {"informativeness": 1.0, "extractability": 1.0, "parallel_share": 0.0}
 
 
 def ratio_of(axes):
@@ -59,6 +60,10 @@ def make_record(*, grid=GRID, steps=STEPS, num_layers=NUM_LAYERS, num_facts=4, n
             for subject in (0.0, 1.0)
         ],
     }
+
+
+def cell_at(record, axes):
+    return next(cell for cell in record["cells"] if cell["axes"] == axes)
 
 
 def make_cell(axes, num_seeds=3, ratio=None):
