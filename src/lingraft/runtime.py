@@ -5,6 +5,7 @@ import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -52,11 +53,23 @@ def keep_memory() -> bool:
 
 
 def release_memory() -> None:
-    """Hands back what `keep_memory` kept, when a piece of work is over; elsewhere nothing."""
-    gc.collect()
+    """Hands back what `keep_memory` kept, when a piece of work is over; elsewhere nothing.
+
+    A process that is smaller than what may be kept is left alone: looking for garbage takes longer
+    than many a job.
+    """
     trim = _of_glibc("malloc_trim")
-    if trim is not None:
+    if trim is not None and _resident_bytes() > 2 * KEPT_BYTES:
+        gc.collect()
         trim(0)
+
+
+def _resident_bytes() -> int:
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:

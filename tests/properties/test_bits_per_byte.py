@@ -82,7 +82,7 @@ def test_batch_size_and_padding_do_not_matter(
 ) -> None:
     whole = bits_per_byte(scorer, as_documents(texts))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lingraft.model.scoring._TOKENS_AT_ONCE", tokens_at_once)
+        patch.setattr("lingraft.model.batching.TOKENS_AT_ONCE", tokens_at_once)
         batched = bits_per_byte(scorer, as_documents(texts))
     assert batched.value == pytest.approx(whole.value, rel=1e-6)
     costs = [nats for nats, _ in whole.items]
