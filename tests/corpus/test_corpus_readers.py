@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lingraft.corpus import read_dictionary, read_documents, read_pairs, readers
 from lingraft.corpus.readers import MAX_PAIR_CHARACTERS, TOO_LONG_SIDE
 from lingraft.corpus.records import Document, Pair, Rejected
-from lingraft.corpus.rejects import NOT_IN_LANGUAGE
+from lingraft.corpus.rejects import NOT_IN_LANGUAGE, TOO_LONG_LINE
 from lingraft.errors import InputError
 from lingraft.languages import Language
 
@@ -197,8 +197,8 @@ def test_lines_beyond_the_limit_are_rejected_in_every_line_format(save, monkeypa
     documents = read_documents(save("a.txt", text + "12345678901234"), lang=EN)
     assert [d.text for d in documents] == ["a\tb", "c\td"]
     assert [(row.line, row.reason) for row in documents.rejected] == [
-        (1, readers.TOO_LONG_LINE),
-        (4, readers.TOO_LONG_LINE),
+        (1, TOO_LONG_LINE),
+        (4, TOO_LONG_LINE),
     ]
     pairs = read_pairs(save("a.tsv", text), source_lang=EN, target_lang=EL)
     assert [row.line for row in pairs.rejected] == [1]
@@ -208,7 +208,7 @@ def test_lines_beyond_the_limit_are_rejected_in_every_line_format(save, monkeypa
     moses = f"{save('a', '1234567890' + chr(10) + 'a')},{save('b', 'b' + chr(10) + 'c')}"
     pairs = read_pairs(moses, source_lang=EN, target_lang=EL)
     assert [(p.source, p.target) for p in pairs] == [("a", "c")]
-    assert [(row.line, row.reason) for row in pairs.rejected] == [(1, readers.TOO_LONG_LINE)]
+    assert [(row.line, row.reason) for row in pairs.rejected] == [(1, TOO_LONG_LINE)]
 
 
 def test_parallel_files_of_different_length_are_refused_with_both_counts(save):

@@ -1,17 +1,15 @@
 """Questions on facts in several languages; those of one fact have one id."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import regex
 
-from lingraft.corpus.readers import TOO_LONG_LINE, PathLike
+from lingraft.corpus.json_rows import numbered_rows
+from lingraft.corpus.readers import PathLike
 from lingraft.corpus.records import Pair, Pairs, Rejected
 from lingraft.corpus.rejects import check_rejected
-from lingraft.corpus.streams import check_readable, read_lines
 from lingraft.corpus.task_examples import ANSWER_MARK, one_line
 from lingraft.errors import InputError
 from lingraft.languages import Language
@@ -116,7 +114,7 @@ def read_facts(rows: PathLike | Iterable[Mapping[str, Any]]) -> FactData:
     Raises:
         InputError: The file cannot be read, or less than half of its rows are facts.
     """
-    place, numbered = _numbered(rows)
+    place, numbered = numbered_rows(rows)
     kept: dict[tuple[str, Language], Fact] = {}
     rejected: list[Rejected] = []
     for line, row in numbered:
@@ -210,29 +208,6 @@ def select_languages(data: FactData, langs: Sequence[Language]) -> FactData:
             )
     kept = tuple(fact for fact in data.facts if not langs or fact.lang in langs)
     return FactData(kept, data.rejected)
-
-
-def _numbered(
-    rows: PathLike | Iterable[Mapping[str, Any]],
-) -> tuple[str, Iterator[tuple[int, Mapping[str, Any] | str]]]:
-    """Returns where the rows are from, and each with its number, or the reason why it is none."""
-    if isinstance(rows, (str, Path)):
-        check_readable(Path(rows))
-        return str(rows), _json_rows(Path(rows))
-    return "rows", iter(enumerate(rows, start=1))
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    for line in read_lines(path):
-        if line.text is None:
-            yield line.number, TOO_LONG_LINE
-        elif line.text.strip():
-            try:
-                row = json.loads(line.text)
-            except (ValueError, RecursionError):
-                yield line.number, "bad JSON"
-                continue
-            yield line.number, row if isinstance(row, dict) else "no JSON object"
 
 
 def _facts(row: Mapping[str, Any], line: int) -> Iterator[_Found]:

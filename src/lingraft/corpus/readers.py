@@ -1,18 +1,17 @@
 """Files in, documents and pairs out; every row that is left out is told with its reason."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from lingraft.corpus.json_rows import json_rows
 from lingraft.corpus.records import Document, Documents, Pair, Pairs, Rejected
-from lingraft.corpus.rejects import BLANK_LINE, NOT_IN_LANGUAGE, check_rejected
+from lingraft.corpus.rejects import BLANK_LINE, NOT_IN_LANGUAGE, TOO_LONG_LINE, check_rejected
 from lingraft.corpus.streams import (
     COMPRESSIONS,
-    MAX_LINE_BYTES,
     check_readable,
     format_suffix,
     read_lines,
@@ -20,14 +19,12 @@ from lingraft.corpus.streams import (
 from lingraft.corpus.tmx import read_tmx
 from lingraft.errors import InputError
 from lingraft.languages import Language
-from lingraft.units import format_bytes
 
 PathLike: TypeAlias = str | Path
 
 MAX_PAIR_CHARACTERS = 10_000
 """On either side: aligning takes time and memory in the product of the two lengths."""
 
-TOO_LONG_LINE = f"line longer than {format_bytes(MAX_LINE_BYTES)}"
 TOO_LONG_SIDE = f"side longer than {MAX_PAIR_CHARACTERS} characters"
 
 DOCUMENT_HINT = (
@@ -173,9 +170,9 @@ def _text_documents(path: Path) -> Iterator[Document | Rejected]:
 
 
 def _json_documents(path: Path, *, keys: tuple[str, ...]) -> Iterator[Document | Rejected]:
-    for number, row in _json_rows(path):
-        if isinstance(row, Rejected):
-            yield row
+    for number, row in json_rows(path):
+        if isinstance(row, str):
+            yield Rejected(str(path), number, row)
             continue
         text = _first(row, keys)
         if text is None:
@@ -200,9 +197,9 @@ def _tab_pairs(path: Path) -> Iterator[Pair | Rejected]:
 def _json_pairs(
     path: Path, *, source_keys: tuple[str, ...], target_keys: tuple[str, ...]
 ) -> Iterator[Pair | Rejected]:
-    for number, row in _json_rows(path, keep_blank=True):
-        if isinstance(row, Rejected):
-            yield row
+    for number, row in json_rows(path, keep_blank=True):
+        if isinstance(row, str):
+            yield Rejected(str(path), number, row)
             continue
         source, target = _first(row, source_keys), _first(row, target_keys)
         if source is None or target is None:  # "id" is Indonesian's tag and our rows' own key
@@ -244,26 +241,6 @@ def _moses_pairs(source_path: Path, target_path: Path) -> Iterator[Pair | Reject
             where=f"{source_path},{target_path}",
             hint="line i of the second file translates line i of the first",
         )
-
-
-def _json_rows(
-    path: Path, *, keep_blank: bool = False
-) -> Iterator[tuple[int, dict[str, Any] | Rejected]]:
-    for line in read_lines(path):
-        if line.text is None:
-            yield line.number, Rejected(str(path), line.number, TOO_LONG_LINE)
-        elif line.text.strip():
-            yield line.number, _json_row(line.text, path, line.number)
-        elif keep_blank:
-            yield line.number, Rejected(str(path), line.number, BLANK_LINE)
-
-
-def _json_row(text: str, path: Path, number: int) -> dict[str, Any] | Rejected:
-    try:
-        row = json.loads(text)
-    except (ValueError, RecursionError):
-        return Rejected(str(path), number, "bad JSON")
-    return row if isinstance(row, dict) else Rejected(str(path), number, "no JSON object")
 
 
 def _document(text: Any, id: str, path: Path, number: int) -> Document | Rejected:

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lingraft.corpus.records import Rejected
+from lingraft.corpus.streams import MAX_LINE_BYTES
 from lingraft.errors import InputError
 from lingraft.files import atomic_writer
+from lingraft.units import format_bytes
 
 NOT_IN_LANGUAGE = "no text in the language asked for"
 """No defect: a file in many languages need not have all of them a row."""
 
 BLANK_LINE = "blank line"
 """No defect either: aligners mark an empty pair so, and every file may end in one."""
+
+TOO_LONG_LINE = f"line longer than {format_bytes(MAX_LINE_BYTES)}"
 
 MAX_REJECTED_SHARE = 0.5
 """Of a file's rows; with more than that, the file is not what the user took it for."""

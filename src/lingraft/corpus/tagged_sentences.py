@@ -5,7 +5,8 @@ from pathlib import Path
 
 import regex
 
-from lingraft.corpus.readers import TOO_LONG_LINE, PathLike
+from lingraft.corpus.readers import PathLike
+from lingraft.corpus.rejects import TOO_LONG_LINE
 from lingraft.corpus.streams import Line, read_lines
 from lingraft.corpus.task_examples import (
     Example,

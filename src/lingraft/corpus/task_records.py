@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from lingraft.corpus.readers import TOO_LONG_LINE, PathLike
-from lingraft.corpus.streams import check_readable, format_suffix, read_chunks, read_lines
+from lingraft.corpus.json_rows import NumberedRow, json_rows, numbered_rows
+from lingraft.corpus.readers import PathLike
+from lingraft.corpus.streams import format_suffix, read_chunks
 from lingraft.corpus.task_examples import (
     Example,
     TaskData,
@@ -20,9 +21,6 @@ HIDDEN_LABEL = "-1"  # what hub data sets write where the label is kept secret
 _SQUAD_HINT = (
     'SQuAD has {"data": [{"paragraphs": [{"context", "qas": [{"question", "answers"}]}]}]}'
 )
-
-# With its line, or the reason why it is none.
-_Row: TypeAlias = tuple[int, dict[str, Any] | str]
 
 
 def read_sentence_pairs(
@@ -58,7 +56,7 @@ def read_sentence_pairs(
             name of the task has a colon.
     """
     check_task_name(task)
-    place, numbered = _numbered(rows)
+    place, numbered = numbered_rows(rows)
 
     def example(row: dict[str, Any], line: int) -> Example | str:
         first, second = one_line(row.get(premise)), one_line(row.get(hypothesis))
@@ -108,7 +106,7 @@ def read_squad(
     """
     path = Path(path)
     nested = format_suffix(path) != ".jsonl"
-    numbered = _squad_rows(path) if nested else _json_rows(path)
+    numbered = _squad_rows(path) if nested else json_rows(path)
     keys = ("context", "question", "answers") if nested else (context, question, answers)
     found = (
         (line, row if isinstance(row, str) else _question(row, keys, str(path), line))
@@ -144,7 +142,7 @@ def _answers(given: Any) -> list[str] | None:
     return [one_line(a.get("text") if isinstance(a, dict) else a) for a in listed]
 
 
-def _squad_rows(path: Path) -> Iterator[_Row]:
+def _squad_rows(path: Path) -> Iterator[NumberedRow]:
     try:
         articles = json.loads(b"".join(read_chunks(path)).decode("utf-8-sig"))["data"]
         rows = [
@@ -161,25 +159,6 @@ def _squad_rows(path: Path) -> Iterator[_Row]:
             hint=_SQUAD_HINT,
         ) from error
     yield from enumerate(rows, start=1)
-
-
-def _numbered(rows: PathLike | Iterable[Mapping[str, Any]]) -> tuple[str, Iterator[_Row]]:
-    if isinstance(rows, (str, Path)):
-        check_readable(Path(rows))
-        return str(rows), _json_rows(Path(rows))
-    return "rows", ((number, dict(row)) for number, row in enumerate(rows, start=1))
-
-
-def _json_rows(path: Path) -> Iterator[_Row]:
-    for line in read_lines(path):
-        if line.text is None:
-            yield line.number, TOO_LONG_LINE
-        elif line.text.strip():
-            try:
-                row = json.loads(line.text)
-            except (ValueError, RecursionError):
-                row = "bad JSON"
-            yield line.number, row if isinstance(row, (dict, str)) else "no JSON object"
 
 
 def _id(row: Mapping[str, Any], place: str, line: int) -> str:
