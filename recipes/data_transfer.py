@@ -102,7 +102,7 @@ def plan(
     """Returns the jobs of the study.
 
     Args:
-        scale: `tiny` trains on a few kB; `laptop` up to 1 MB, two hours on two cores; `paper` has
+        scale: `tiny` trains on a few kB; `laptop` up to 1 MB, some three hours on two cores; `paper` has
             the paper's model and sizes, for GPUs, with text of your own.
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
