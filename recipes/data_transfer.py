@@ -102,8 +102,8 @@ def plan(
     """Returns the jobs of the study.
 
     Args:
-        scale: `tiny` trains on a few kB; `laptop` up to 1 MB, some three hours on two cores; `paper` has
-            the paper's model and sizes, for GPUs, with text of your own.
+        scale: `tiny` trains on a few kB; `laptop` up to 1 MB, some three hours on two cores;
+            `paper` has the paper's model and sizes, for GPUs, with text of your own.
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
         size: Of the model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
