@@ -27,6 +27,16 @@ def packed(tokenizer: Tokenizer, texts: list[str]) -> Batch:
     return pack(documents, tokenizer=tokenizer, packing=packing)
 
 
+def trainer_of(model: PreTrainedModel) -> Trainer:
+    return Trainer(
+        model,
+        device=torch.device("cpu"),
+        runtime=Runtime(num_threads=1, precision="float32"),
+        weight_decay=0.0,
+        seed=0,
+    )
+
+
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=12))
 def test_parts_are_the_rows_of_the_batch(byte_tokenizer: Tokenizer, lengths: list[int]) -> None:
     batch = packed(byte_tokenizer, ["a" * length for length in lengths])
@@ -75,13 +85,7 @@ def test_loss_and_gradient_are_those_with_a_mask(
     model.register_forward_pre_hook(
         lambda module, given, named: seen.append("attention_mask" in named), with_kwargs=True
     )
-    trainer = Trainer(
-        model,
-        device=torch.device("cpu"),
-        runtime=Runtime(num_threads=1, precision="float32"),
-        weight_decay=0.0,
-        seed=0,
-    )
+    trainer = trainer_of(model)
     results = []
     for always_masked in (False, True):
         if always_masked:
@@ -121,13 +125,7 @@ def test_a_batch_in_pieces_makes_the_same_step(
     model.register_forward_pre_hook(
         lambda module, given, named: num_rows.append(len(named["input_ids"])), with_kwargs=True
     )
-    trainer = Trainer(
-        model,
-        device=torch.device("cpu"),
-        runtime=Runtime(num_threads=1, precision="float32"),
-        weight_decay=0.0,
-        seed=0,
-    )
+    trainer = trainer_of(model)
     whole_nats, whole = trainer.gradients(batch)
     whole = {parameter: gradient.clone() for parameter, gradient in whole.items()}
     num_rows.clear()

@@ -19,7 +19,7 @@ MODEL = "smollm2-135m"
 VOCAB_SIZE = 8_000
 BUDGET_BYTES = 18_000
 Weighing = Literal["short", "long", "no"]
-# A minute or two: text is read once, as the graft reads its own, so that D_T is mostly a bound.
+# Two minutes: text is read once, as the graft reads its own, so that D_T is mostly a bound.
 SHORT_WEIGHING = WeighSettings(
     (9_000, 18_000, 36_000),
     learning_rates=(1e-3,),
@@ -60,7 +60,7 @@ def demo_inputs(to: str | Language) -> AdaptationInputs:
 
 
 def demo_settings() -> ArmSettings:
-    """Returns the demo's settings: small enough for six minutes on two cores."""
+    """Returns the demo's settings: small enough for minutes on two cores."""
     return default_settings(Budget(num_bytes=BUDGET_BYTES))
 
 

@@ -65,7 +65,7 @@ class Batch:
         return [self._rows(alone_R), self._rows(~alone_R)]
 
     def pieces(self, most_rows: int) -> list["Batch"]:
-        """Returns pieces of equally many rows, each with the bytes and tokens of the whole.
+        """Returns pieces of nearly as many rows, each with the bytes and tokens of the whole.
 
         Args:
             most_rows: Of a piece.
