@@ -167,7 +167,6 @@ def plan(
         scratch_seeds=range(scratch_seeds or SCRATCH_SEEDS[scale]),
         most_seeded_bytes=MOST_SEEDED_BYTES[scale],
         finetuned_seeds=range(finetuned_seeds),
-        tuned_by="size" if scale == "paper" else "smallest",
         rule=rule,
         one_pass=one_pass,
         content_factors=_premiums(languages, equal, bundled if is_bundled else None, seed),

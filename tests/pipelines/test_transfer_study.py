@@ -13,7 +13,6 @@ from transfer_study_cases import (
     GREEK,
     RUNTIME,
     SETTINGS,
-    SIZES,
     make_inputs,
     runs_of,
 )
@@ -80,22 +79,6 @@ def test_one_run_of_a_kind_chooses_the_rate_and_the_others_take_it(
             assert tried[f"{result['learning_rate']:g}"] == min(tried.values())
         else:
             assert (result["processed_bytes"], result["learning_rate"]) == (0, 0.0)
-
-
-def test_random_weights_may_take_the_smallest_sizes_rate(transfer_files: dict[str, Path]) -> None:
-    changes = {"tuned_by": "smallest", "finetuned_sizes": (0, 200, 400)}
-    plan = transfer_plan(make_inputs(transfer_files, **changes), SETTINGS)
-    trained = [x for x in runs_of(plan) if x.arguments["num_bytes"]]
-    free = {
-        (x.arguments["source"] is None, x.arguments["num_bytes"]): x
-        for x in trained
-        if x.arguments["tuned"] is None
-    }
-    assert set(free) == {(True, min(SIZES)), (False, 200), (False, 400)}
-    for job in trained:
-        is_random = job.arguments["source"] is None
-        own = free[is_random, min(SIZES) if is_random else job.arguments["num_bytes"]]
-        assert job == own or job.arguments["tuned"] == own
 
 
 def test_pretraining_has_epochs_of_its_own(transfer_files: dict[str, Path]) -> None:

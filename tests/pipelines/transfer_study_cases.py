@@ -43,7 +43,6 @@ def make_inputs(files: dict[str, Path], **changes: Any) -> TransferInputs:
         "scratch_seeds": (0, 1),
         "most_seeded_bytes": 200,
         "finetuned_seeds": (0,),
-        "tuned_by": "size",
         "rule": "log-log",
         "scale": "test",
         "seed": 0,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from lingraft.errors import InputError
 from lingraft.languages import Language
@@ -135,10 +134,6 @@ class TransferInputs:
             each being trained to its best.
         content_factors: Bytes of each target that say as much as a byte of the reference
             language: its `finetuned_sizes` are multiplied by them. None for equal bytes.
-        tuned_by: ``"size"`` chooses a learning rate for each size and kind of weights;
-            ``"smallest"`` saves the largest runs: random weights take the smallest size's at all
-            sizes. Pretrained ones always choose by size, for their best rate changes with it
-            (docs/log.md, "data transfer on a laptop").
         rule: How curves are read, see `data_transfer`.
         scale: Name of the scale.
         seed: Of texts, pretraining and intervals.
@@ -160,7 +155,6 @@ class TransferInputs:
     scratch_seeds: Sequence[int]
     most_seeded_bytes: int
     finetuned_seeds: Sequence[int]
-    tuned_by: Literal["size", "smallest"]
     rule: str
     scale: str
     seed: int

@@ -321,12 +321,8 @@ class _Builder:
         first = None if source is None else self.inputs.sources[0]
         seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
         # Sizes of equal content differ in bytes: the first target's size of the same place.
-        mine, first_target = self._sizes(source, target), self.inputs.targets[0]
-        theirs = self._sizes(source, first_target)
-        place = mine.index(num_bytes)
-        if self.inputs.tuned_by == "smallest" and source is None:
-            place = next(at for at, size in enumerate(theirs) if size)
-        tuned = (first_target, first, theirs[place], seeds[0])
+        place, first_target = self._sizes(source, target).index(num_bytes), self.inputs.targets[0]
+        tuned = (first_target, first, self._sizes(source, first_target)[place], seeds[0])
         return None if tuned == (target, source, num_bytes, seed) else self._run(*tuned)
 
     def _costs(self, most_bytes: float) -> dict[str, float]:
