@@ -32,6 +32,17 @@ def world(**changes: object) -> World:
     return make_world(**{**settings, **changes})  # type: ignore[arg-type]
 
 
+def stacked(*, num_tokens: int, max_tokens: int, seeds: list[int]) -> dict[str, torch.Tensor]:
+    """Weights of some members on a leading axis, in float64."""
+    drawn = [
+        initial_weights(
+            MODEL, num_tokens=num_tokens, max_tokens=max_tokens, seed=seed, dtype=torch.float64
+        )
+        for seed in seeds
+    ]
+    return {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+
+
 class Plain(torch.nn.Module):
     """The same decoder, written with torch's own layers for one model."""
 
@@ -74,10 +85,10 @@ def plain_losses(one: World, seed: int, steps: int, batch_size: int, rate: float
         MODEL,
         num_tokens=one.num_tokens,
         max_tokens=one.max_tokens,
-        seeds=[seed],
+        seed=seed,
         dtype=torch.float64,
     )
-    model = Plain({name: w[0] for name, w in drawn.items()})
+    model = Plain(drawn)
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=DECAY)
     found = []
     for step in range(steps):
@@ -151,6 +162,58 @@ def test_company_changes_nothing(dtype: torch.dtype, steps: int, tolerance: floa
     np.testing.assert_allclose(losses(everyone, 2), together, rtol=0, atol=tolerance)
     np.testing.assert_allclose(losses(everyone[::-1], 3)[::-1], together, rtol=0, atol=tolerance)
     np.testing.assert_allclose(losses(everyone, 2, 2), together, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "steps", "tolerance"), [(torch.float64, 12, 1e-9), (torch.float32, 50, 1e-4)]
+)
+def test_company_of_other_sizes_changes_nothing(
+    dtype: torch.dtype, steps: int, tolerance: float
+) -> None:
+    """Other vocabularies and longer samples beside a member, in the same stack."""
+    worlds = [
+        world(),
+        world(subject_overlap=0.0, value_overlap=0.0),
+        world(tag_share=1.0),
+        world(template_tokens=20),
+    ]
+    assert len({one.num_tokens for one in worlds}) > 1
+    assert len({one.max_tokens for one in worlds}) > 1
+
+    def losses(chosen: list[int]) -> np.ndarray:
+        run = train_ensemble(
+            [worlds[n] for n in chosen],
+            model=MODEL,
+            steps=steps,
+            seeds=[10 + n for n in chosen],
+            batch_size=8,
+            learning_rates=RATE,
+            dtype=dtype,
+            runtime=ONE,
+        )
+        return run.nats_MS
+
+    together = losses([0, 1, 2, 3])
+    for member in range(len(worlds)):
+        np.testing.assert_allclose(losses([member])[0], together[member], rtol=0, atol=tolerance)
+
+
+def test_a_member_stays_as_it_was_seen() -> None:
+    seen: dict[int, Member] = {}
+    train_ensemble(
+        [world(), world(subject_overlap=0.0)], model=MODEL, steps=3, seeds=[1, 2],
+        checkpoints=[0, 3], batch_size=8, runtime=ONE,
+        observe=lambda member, step, found: seen.setdefault(step, found) if member == 0 else None,
+    )  # fmt: skip
+    first = initial_weights(
+        MODEL, num_tokens=world().num_tokens, max_tokens=world().max_tokens, seed=1,
+        dtype=torch.float32,
+    )  # fmt: skip
+    assert seen[0].weights.keys() == first.keys()
+    for name, wanted in first.items():
+        assert torch.equal(seen[0].weights[name], wanted)
+        assert seen[3].weights[name].shape == wanted.shape
+        assert not torch.equal(seen[3].weights[name], wanted)
 
 
 @pytest.mark.parametrize("predict", ["values", "all"])
@@ -233,9 +296,7 @@ def test_training_goes_on_from_weights() -> None:
 @given(st.integers(0, 2**30))
 def test_the_last_block_at_one_place_is_the_whole_block_there(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    weights = initial_weights(
-        MODEL, num_tokens=9, max_tokens=6, seeds=[seed, seed + 1], dtype=torch.float64
-    )
+    weights = stacked(num_tokens=9, max_tokens=6, seeds=[seed, seed + 1])
     tokens_MBT = torch.randint(0, 9, (2, 3, 6), generator=generator)
     last_MB = torch.randint(0, 6, (2, 3), generator=generator)
     *_, whole_MBTD = states(MODEL, weights, tokens_MBT)
@@ -253,7 +314,7 @@ def test_the_last_block_at_one_place_is_the_whole_block_there(seed: int) -> None
     )
 )
 def test_loss_is_the_mean_over_predicted_tokens(rows: list[list[bool]]) -> None:
-    weights = initial_weights(MODEL, num_tokens=9, max_tokens=5, seeds=[0, 1], dtype=torch.float64)
+    weights = stacked(num_tokens=9, max_tokens=5, seeds=[0, 1])
     tokens_MBT = torch.arange(30).view(2, 3, 5) * 7 % 9
     wanted_MBT = torch.tensor([[False, *row] for row in rows]).view(2, 3, 5)
     found_M = mean_nats(MODEL, weights, reading(tokens_MBT, wanted_MBT))
@@ -296,9 +357,18 @@ def test_a_diverging_member_is_named() -> None:
         ({"seeds": [1]}, "seeds"),
         ({"learning_rates": [1e-3]}, "learning_rates"),
         ({"start": [{}]}, "start"),
+        ({"start": [{}, {}]}, "start of the member with seed 0"),
+        ({"start": [{"head": torch.zeros(8, 2)}] * 2}, "start of the member with seed 0"),
         ({"steps": 0}, "steps"),
-        ({"batch_size": 0}, "steps"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"warmup_steps": -1}, "warmup_steps"),
+        ({"members_at_once": -1}, "members_at_once"),
+        ({"learning_rates": -1e-3}, "learning_rates"),
+        ({"learning_rates": [1e-3, float("nan")]}, "learning_rates"),
+        ({"weight_decay": float("inf")}, "weight_decay"),
         ({"checkpoints": [3, 11]}, "checkpoints"),
+        ({"checkpoints": [2.5]}, "checkpoints"),
+        ({"runtime": Runtime(device="abacus")}, "device"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, object], where: str) -> None:
@@ -318,7 +388,7 @@ def test_shapes_that_do_not_work_are_refused(sizes: dict[str, int]) -> None:
 
 
 def test_parameters_are_counted() -> None:
-    weights = initial_weights(MODEL, num_tokens=9, max_tokens=5, seeds=[0], dtype=torch.float32)
+    weights = initial_weights(MODEL, num_tokens=9, max_tokens=5, seed=0, dtype=torch.float32)
     assert MODEL.num_parameters(num_tokens=9, max_tokens=5) == sum(
         w.numel() for w in weights.values()
     )

@@ -30,10 +30,10 @@ def member(one: World, seed: int) -> Member:
         MODEL,
         num_tokens=one.num_tokens,
         max_tokens=one.max_tokens,
-        seeds=[seed],
+        seed=seed,
         dtype=torch.float64,
     )
-    return Member(MODEL, {name: 5 * tensor[0] for name, tensor in drawn.items()})
+    return Member(MODEL, {name: 5 * tensor for name, tensor in drawn.items()})
 
 
 def losses(found: Member, probes: Probes) -> torch.Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lingraft.alignment.compilation import compiled, reordered
+from lingraft.compilation import compiled, reordered
 
 MAX_JUMP = 10  # longer jumps share one weight
 NUM_BAND = 2 * MAX_JUMP + 1

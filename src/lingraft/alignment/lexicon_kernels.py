@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lingraft.alignment.compilation import compiled
+from lingraft.compilation import compiled
 
 
 @compiled

@@ -2,12 +2,13 @@
 
 Pre-norm Transformer (Xiong et al. 2020) with learned positions, ReLU (Vaswani et al. 2017) and no
 biases; layer norms have no weights of their own, since the matrix after each could hold them.
-Axes: M models, B samples, T tokens, D width, H heads, C channels of a head, F feed-forward,
-V vocabulary, N tokens to predict.
+States are laid out token by token, all samples of a token side by side, as attention reads them.
+Axes: M models, B samples, T tokens, D width, E keys and values (2 D), F feed-forward, V vocabulary,
+N tokens to predict, or rows of all tokens and samples.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy, embedding, layer_norm, relu
 
 from lingraft.errors import InputError
+from lingraft.lab.attention import attention
 from lingraft.seeds import derive
 
 EMBEDDING_SCALE = 0.02
@@ -79,33 +81,22 @@ layer ``attention.l`` D(3D), ``mix.l`` DD, ``rise.l`` DF, ``fall.l`` FD."""
 
 
 def initial_weights(
-    model: TinyDecoder,
-    *,
-    num_tokens: int,
-    max_tokens: int,
-    seeds: Sequence[int],
-    dtype: torch.dtype,
+    model: TinyDecoder, *, num_tokens: int, max_tokens: int, seed: int, dtype: torch.dtype
 ) -> Weights:
-    """Draws the weights of M models, each from its own seed alone.
+    """Draws the weights of one model, without the leading axis.
 
     Args:
-        model: Their shape.
+        model: Its shape.
         num_tokens: Vocabulary.
         max_tokens: Longest sequence.
-        seeds: One a model.
+        seed: What they depend on alone.
         dtype: Of the weights.
     """
-    drawn = []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed(derive(seed, "weights"))
-        shapes = _shapes(model, num_tokens, max_tokens)
-        drawn.append(
-            {
-                name: torch.randn(*shape, generator=generator, dtype=torch.float64) * scale
-                for name, (shape, scale) in shapes.items()
-            }
-        )
-    return {name: torch.stack([one[name] for one in drawn]).to(dtype) for name in drawn[0]}
+    generator = torch.Generator().manual_seed(derive(seed, "weights"))
+    return {
+        name: (torch.randn(*shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
+        for name, (shape, scale) in _shapes(model, num_tokens, max_tokens).items()
+    }
 
 
 def _shapes(
@@ -164,19 +155,23 @@ def block(
         layer: From 0.
         x_MBTD: The residual stream before it.
     """
-    models, samples, length, width = x_MBTD.shape
-    flat_MND = _normed(x_MBTD).view(models, samples * length, width)
-    parts = (flat_MND @ weights[f"attention.{layer}"]).view(
-        models * samples, length, 3, model.num_heads, -1
+    x_MTBD = x_MBTD.transpose(1, 2)
+    models, length, samples, width = x_MTBD.shape
+    flat_MND = _normed(x_MTBD).reshape(models, length * samples, width)
+    parts_MKN = _columns(flat_MND, weights[f"attention.{layer}"])
+    parts_MKTB = parts_MKN.view(models, 3 * width, length, samples)
+    last_T1 = torch.arange(length, device=x_MBTD.device)[:, None]
+    mixed_MDTB = attention(
+        parts_MKTB[:, :width],
+        parts_MKTB[:, width:],
+        last_T1.expand(models, length, samples),
+        num_heads=model.num_heads,
     )
-    query_BHTC, key_BHTC, value_BHTC = parts.permute(2, 0, 3, 1, 4)
-    later_TT = torch.full((length, length), float("-inf"), dtype=x_MBTD.dtype).triu(1)
-    scores_BHTT = query_BHTC @ key_BHTC.transpose(-1, -2) * query_BHTC.shape[-1] ** -0.5
-    mixed_BHTC = (scores_BHTT + later_TT.to(x_MBTD.device)).softmax(-1) @ value_BHTC
-    mixed_MND = mixed_BHTC.transpose(1, 2).reshape(models, samples * length, width)
-    x_MBTD = x_MBTD + (mixed_MND @ weights[f"mix.{layer}"]).view(x_MBTD.shape)
-    flat_MND = _normed(x_MBTD).view(models, samples * length, width)
-    return x_MBTD + _feed_forward(weights, layer, flat_MND).view(x_MBTD.shape)
+    mixed_MND = mixed_MDTB.flatten(2).transpose(1, 2)
+    x_MTBD = x_MTBD + (mixed_MND @ weights[f"mix.{layer}"]).view(x_MTBD.shape)
+    flat_MND = _normed(x_MTBD).view(models, length * samples, width)
+    x_MTBD = x_MTBD + _feed_forward(weights, layer, flat_MND).view(x_MTBD.shape)
+    return x_MTBD.transpose(1, 2)
 
 
 def _last_block(
@@ -187,23 +182,28 @@ def _last_block(
     last_MB: torch.Tensor,
 ) -> torch.Tensor:
     """The block at one place of each sample: a query, and the keys and values before it."""
-    models, samples, length, width = x_MBTD.shape
-    attention_MDE = weights[f"attention.{layer}"]
-    normed_MBTD = _normed(x_MBTD)
-    flat_MND = normed_MBTD.view(models, samples * length, width)
-    both = (flat_MND @ attention_MDE[:, :, width:]).view(
-        models * samples, length, 2, model.num_heads, -1
+    x_MTBD = x_MBTD.transpose(1, 2)
+    models, length, samples, width = x_MTBD.shape
+    matrix_MDK = weights[f"attention.{layer}"]
+    normed_MTBD = _normed(x_MTBD)
+    flat_MND = normed_MTBD.reshape(models, length * samples, width)
+    pairs_MEN = _columns(flat_MND, matrix_MDK[:, :, width:])
+    query_MDB = _columns(at(normed_MTBD.transpose(1, 2), last_MB), matrix_MDK[:, :, :width])
+    mixed_MDQB = attention(
+        query_MDB[:, :, None],
+        pairs_MEN.view(models, 2 * width, length, samples),
+        last_MB[:, None],
+        num_heads=model.num_heads,
     )
-    key_BHTC, value_BHTC = both.permute(2, 0, 3, 1, 4)
-    query_MBD = at(normed_MBTD, last_MB) @ attention_MDE[:, :, :width]
-    query_BH1C = query_MBD.view(models * samples, model.num_heads, 1, -1)
-    scores_BH1T = query_BH1C @ key_BHTC.transpose(-1, -2) * query_BH1C.shape[-1] ** -0.5
-    later_BT = torch.arange(length, device=x_MBTD.device) > last_MB.view(-1, 1)
-    scores_BH1T = scores_BH1T.masked_fill(later_BT[:, None, None], float("-inf"))
-    mixed_MBD = (scores_BH1T.softmax(-1) @ value_BHTC).view(models, samples, width)
+    mixed_MBD = mixed_MDQB[:, :, 0].transpose(1, 2)
     x_MBD = at(x_MBTD, last_MB) + mixed_MBD @ weights[f"mix.{layer}"]
     last_MBD: torch.Tensor = x_MBD + _feed_forward(weights, layer, _normed(x_MBD))
     return last_MBD
+
+
+def _columns(x_MND: torch.Tensor, matrix_MDK: torch.Tensor) -> torch.Tensor:
+    """The product with a matrix, K by N: each of its numbers as a row over tokens and samples."""
+    return matrix_MDK.transpose(1, 2) @ x_MND.transpose(1, 2)
 
 
 def logits(weights: Mapping[str, torch.Tensor], x_MND: torch.Tensor) -> torch.Tensor:
@@ -259,7 +259,11 @@ def reading(tokens_MBT: torch.Tensor, predicted_MBT: torch.Tensor) -> Reading:
 
 
 def mean_nats(
-    model: TinyDecoder, weights: Mapping[str, torch.Tensor], asked: Reading
+    model: TinyDecoder,
+    weights: Mapping[str, torch.Tensor],
+    asked: Reading,
+    *,
+    absent_MV: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Returns each model's mean nats per predicted token, (M,).
 
@@ -267,13 +271,18 @@ def mean_nats(
         model: The shape.
         weights: Of M models.
         asked: Of `reading`.
+        absent_MV: Ids that a model's own vocabulary does not have, so that they take no
+            probability; None where all have the same.
     """
     if asked.is_one_each:
         *_, x_MND = states(model, weights, asked.read_MBT, last_MB=asked.place_MN)
     else:
         *_, x_MBTD = states(model, weights, asked.read_MBT)
         x_MND = at(x_MBTD.flatten(1, 2), asked.place_MN)
-    logits_NV = logits(weights, x_MND).flatten(0, 1)
+    logits_MNV = logits(weights, x_MND)
+    if absent_MV is not None:
+        logits_MNV = logits_MNV.masked_fill(absent_MV[:, None], float("-inf"))
+    logits_NV = logits_MNV.flatten(0, 1)
     if logits_NV.dtype != torch.float64:
         logits_NV = logits_NV.float()
     nats_N = cross_entropy(logits_NV, asked.target_MN.flatten(), reduction="none")
@@ -300,8 +309,10 @@ def _embedded(weights: Mapping[str, torch.Tensor], tokens_MBT: torch.Tensor) -> 
     table_MVD, position_MTD = weights["embedding"], weights["position"]
     models, vocabulary, width = table_MVD.shape
     first_M = torch.arange(models, device=tokens_MBT.device) * vocabulary
-    rows_MBTD = embedding(tokens_MBT + first_M[:, None, None], table_MVD.view(-1, width))
-    return rows_MBTD + position_MTD[:, None, : tokens_MBT.shape[2]]
+    tokens_MTB = tokens_MBT.transpose(1, 2) + first_M[:, None, None]
+    rows_MTBD = embedding(tokens_MTB, table_MVD.view(-1, width))
+    x_MTBD = rows_MTBD + position_MTD[:, : tokens_MTB.shape[1], None]
+    return x_MTBD.transpose(1, 2)
 
 
 def _normed(x: torch.Tensor) -> torch.Tensor:
@@ -311,5 +322,5 @@ def _normed(x: torch.Tensor) -> torch.Tensor:
 def _feed_forward(
     weights: Mapping[str, torch.Tensor], layer: int, x_MND: torch.Tensor
 ) -> torch.Tensor:
-    inner_MNF = relu(x_MND @ weights[f"rise.{layer}"])
+    inner_MNF = relu(x_MND @ weights[f"rise.{layer}"], inplace=True)
     return inner_MNF @ weights[f"fall.{layer}"]

@@ -3,8 +3,7 @@
 Every member has its own world, seed, order of data and learning rate; members share nothing but
 the products of matrices that they are stacked into. torch's vmap would do the stacking, but runs
 attention's way back in a loop, so the stack is written out in `decoders`.
-Axes: M models of a stack, B samples, T tokens, S steps, P probes, V values, C tokens of a value,
-L layers, D width.
+Axes: M models of a stack, B samples, N of many steps, T tokens, V vocabulary, S steps.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from lingraft.lab.decoders import (
 )
 from lingraft.lab.members import Member
 from lingraft.lab.samples import Samples
-from lingraft.model.precision import autocast_dtype
+from lingraft.model.precision import autocast_dtype, computing_device
 from lingraft.runtime import Runtime, keep_memory
 from lingraft.seeds import derive
 
@@ -76,7 +75,7 @@ class EnsembleRun:
     Attributes:
         nats_MS: Mean training loss of every member at every step, in nats per predicted token,
             without what an extra loss adds.
-        num_parameters: Of one member.
+        num_parameters: Of the largest member.
     """
 
     nats_MS: NDArray[np.float64]
@@ -91,8 +90,6 @@ class _Settings:
     batch_size: int
     warmup_steps: int
     weight_decay: float
-    num_tokens: int
-    max_tokens: int
     dtype: torch.dtype
     compute: torch.dtype
     device: torch.device
@@ -120,9 +117,10 @@ def train_ensemble(
 ) -> EnsembleRun:
     """Trains one tiny decoder on every world, as many at once as the machine likes.
 
-    A member's losses depend on its own world, seed and learning rate alone, to rounding. Memory
-    depends on the members at once, not on their number: what is to stay of a member, `observe`
-    takes. AdamW, its rate rising over the first steps and then constant.
+    A member's losses depend on its own world, seed and learning rate alone, to rounding, also
+    beside worlds with other vocabularies and longer samples. Memory depends on the members at once,
+    not on their number: what is to stay of a member, `observe` takes. AdamW, its rate rising over
+    the first steps and then constant.
 
     Args:
         worlds: One for each member; the same object may stand several times.
@@ -147,14 +145,15 @@ def train_ensemble(
             float32, ``"auto"`` computes in bfloat16 where the device does that in hardware.
 
     Raises:
-        InputError: No worlds, or not as many seeds, rates or starts as worlds; a checkpoint after
-            the last step.
+        InputError: No worlds, or not as many seeds, rates or starts as worlds; a start of another
+            shape; a number out of range; a checkpoint that is no step; an unknown device.
         ModelError: A member's loss is no finite number.
     """
     rates = _per_member(learning_rates, len(worlds))
-    _check(worlds, seeds, rates, start, steps, checkpoints, batch_size)
+    _check(worlds, seeds, rates, start, steps, checkpoints)
+    _check_numbers(batch_size, warmup_steps, weight_decay, rates, members_at_once)
     runtime = runtime or Runtime()
-    device = torch.device("cpu" if runtime.device == "auto" else runtime.device)
+    device = computing_device(runtime)
     settings = _Settings(
         model,
         steps,
@@ -162,15 +161,16 @@ def train_ensemble(
         batch_size,
         warmup_steps,
         weight_decay,
-        max(world.num_tokens for world in worlds),
-        max(world.max_tokens for world in worlds),
         dtype,
         (autocast_dtype(device, runtime) or dtype) if dtype == torch.float32 else dtype,
         device,
         device.type == "cuda" if compiled is None else compiled,
     )
     nats_MS = np.zeros((len(worlds), steps))
-    at_once = members_at_once or _members_at_once(settings, runtime.threads, len(worlds))
+    num_tokens, max_tokens = _largest(worlds)
+    at_once = members_at_once or _members_at_once(
+        batch_size * max_tokens, runtime.threads, len(worlds)
+    )
 
     def train(first: int) -> None:
         members = range(first, min(first + at_once, len(worlds)))
@@ -187,9 +187,7 @@ def train_ensemble(
     # The compiler is no place for several threads, nor is one queue of a device.
     alone = settings.is_compiled or settings.device.type != "cpu"
     _in_threads(train, firsts, 1 if alone else runtime.threads)
-    num_parameters = model.num_parameters(
-        num_tokens=settings.num_tokens, max_tokens=settings.max_tokens
-    )
+    num_parameters = model.num_parameters(num_tokens=num_tokens, max_tokens=max_tokens)
     return EnsembleRun(nats_MS, num_parameters)
 
 
@@ -213,23 +211,37 @@ class _Stack:
         self._seeds = [seed for _, seed, _ in members]
         self._rates = [rate for _, _, rate in members]
         self._settings = settings
-        drawn = initial_weights(
-            settings.model,
-            num_tokens=settings.num_tokens,
-            max_tokens=settings.max_tokens,
-            seeds=self._seeds,
-            dtype=settings.dtype,
-        )
+        # Each at its own size, so that what is drawn does not depend on company.
+        drawn = [
+            initial_weights(
+                settings.model,
+                num_tokens=world.num_tokens,
+                max_tokens=world.max_tokens,
+                seed=seed,
+                dtype=settings.dtype,
+            )
+            for world, seed in zip(self._worlds, self._seeds, strict=True)
+        ]
+        self._shapes = [{name: w.shape for name, w in one.items()} for one in drawn]
         self.weights: Weights = {
-            name: tensor.to(settings.device).requires_grad_() for name, tensor in drawn.items()
+            name: _side_by_side([one[name] for one in drawn]).to(settings.device).requires_grad_()
+            for name in drawn[0]
         }
 
     def take(self, start: Sequence[Mapping[str, torch.Tensor]]) -> None:
         """Puts weights in the place of the random ones."""
-        with torch.no_grad():
-            for number, weights in enumerate(start):
-                for name, tensor in weights.items():
-                    self.weights[name][number].copy_(tensor)
+        for number, (given, shapes) in enumerate(zip(start, self._shapes, strict=True)):
+            wanted = _told({name: tuple(shape) for name, shape in shapes.items()})
+            found = _told({name: tuple(tensor.shape) for name, tensor in given.items()})
+            if found != wanted:
+                raise InputError(
+                    expected=f"weights of {wanted}",
+                    got=found or "none",
+                    where=f"start of the member with seed {self._seeds[number]}",
+                )
+            with torch.no_grad():
+                for name, tensor in given.items():
+                    self.weights[name][number][_corner(tensor.shape)].copy_(tensor)
 
     def run(
         self,
@@ -238,7 +250,9 @@ class _Stack:
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Yields each step's number and losses."""
         settings, optimizer = self._settings, self._optimizer()
-        nats_of: Callable[[Weights, Reading], torch.Tensor] = partial(mean_nats, settings.model)
+        nats_of: Callable[[Weights, Reading], torch.Tensor] = partial(
+            mean_nats, settings.model, absent_MV=self._absent()
+        )
         if settings.is_compiled:
             nats_of = torch.compile(nats_of, backend=COMPILER, fullgraph=True)
         if 0 in settings.checkpoints:
@@ -269,11 +283,25 @@ class _Stack:
                 observe(step + 1, self.members())
 
     def members(self) -> list[Member]:
-        """The members as they are now."""
+        """The members as they are now, and stay."""
         return [
-            Member(self._settings.model, {name: w.detach()[m] for name, w in self.weights.items()})
-            for m in range(len(self._seeds))
+            Member(
+                self._settings.model,
+                {
+                    name: self.weights[name].detach()[m][_corner(shape)].clone()
+                    for name, shape in shapes.items()
+                },
+            )
+            for m, shapes in enumerate(self._shapes)
         ]
+
+    def _absent(self) -> torch.Tensor | None:
+        """Ids that only others of the stack have, (M, V)."""
+        sizes = [world.num_tokens for world in self._worlds]
+        if len(set(sizes)) == 1:
+            return None
+        known_M1 = torch.tensor(sizes, device=self._settings.device)[:, None]
+        return torch.arange(max(sizes), device=self._settings.device) >= known_M1
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """AdamW on slices of the stack, one for each run of members with the same rate."""
@@ -320,9 +348,36 @@ def _stacked(arrays: Sequence[NDArray[np.generic]], length: int) -> torch.Tensor
     return torch.from_numpy(np.stack(padded))
 
 
-def _members_at_once(settings: _Settings, num_threads: int, num_members: int) -> int:
-    """As many as a stack wants, or fewer, so that every thread has as much to do."""
-    tokens = settings.batch_size * settings.max_tokens
+def _side_by_side(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """One member's matrix beside the other's, filled up with zeros, which no member reads."""
+    largest = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
+    found = tensors[0].new_zeros(len(tensors), *largest)
+    for number, tensor in enumerate(tensors):
+        found[number][_corner(tensor.shape)] = tensor
+    return found
+
+
+def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
+
+
+def _corner(shape: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(size) for size in shape)
+
+
+def _largest(worlds: Sequence[Corpus]) -> tuple[int, int]:
+    """The largest vocabulary and the longest sample."""
+    return max(w.num_tokens for w in worlds), max(w.max_tokens for w in worlds)
+
+
+def _members_at_once(tokens: int, num_threads: int, num_members: int) -> int:
+    """As many as a stack wants, or fewer, so that every thread has as much to do.
+
+    Args:
+        tokens: Of one member's batch.
+        num_threads: Each trains its own stacks.
+        num_members: Of the ensemble.
+    """
     wanted = min(max(TOKENS_AT_ONCE // tokens, FEWEST_AT_ONCE), MOST_AT_ONCE)
     rounds = -(-num_members // (wanted * num_threads))
     return max(-(-num_members // (rounds * num_threads)), 1)
@@ -362,7 +417,6 @@ def _check(
     start: Sequence[object] | None,
     steps: int,
     checkpoints: Sequence[int],
-    batch_size: int,
 ) -> None:
     if not worlds:
         raise InputError(expected="at least 1 world", got="none", where="worlds")
@@ -374,14 +428,32 @@ def _check(
             raise InputError(
                 expected=f"one for each of the {len(worlds)} worlds", got=str(count), where=where
             )
-    if steps < 1 or batch_size < 1:
-        raise InputError(
-            expected="at least 1 step of at least 1 sample",
-            got=f"{steps} steps of {batch_size}",
-            where="steps",
-        )
-    outside = [step for step in checkpoints if not 0 <= step <= steps]
+    if steps < 1:
+        raise InputError(expected="at least 1 step", got=str(steps), where="steps")
+    outside = [step for step in checkpoints if step not in range(steps + 1)]
     if outside:
         raise InputError(
             expected=f"numbers of steps from 0 to {steps}", got=str(outside), where="checkpoints"
         )
+
+
+def _check_numbers(
+    batch_size: int,
+    warmup_steps: int,
+    weight_decay: float,
+    rates: Sequence[float],
+    members_at_once: int | None,
+) -> None:
+    """Checks what is one number, or one for each member."""
+    least = {"batch_size": (batch_size, 1), "warmup_steps": (warmup_steps, 0)}
+    if members_at_once is not None:
+        least["members_at_once"] = (members_at_once, 1)
+    for where, (value, lowest) in least.items():
+        if value < lowest:
+            raise InputError(expected=f"{lowest} or more", got=str(value), where=where)
+    for where, numbers in {"weight_decay": [weight_decay], "learning_rates": rates}.items():
+        for number in numbers:
+            if not 0 <= number < np.inf:
+                raise InputError(
+                    expected="a finite number of 0 or more", got=str(number), where=where
+                )

@@ -27,7 +27,8 @@ from lingraft.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from lingraft.training.loop import identity, training_device
+from lingraft.model.precision import computing_device
+from lingraft.training.loop import identity
 from lingraft.training.runs import Advance, TrainingRun
 from lingraft.training.trainer import Trainer
 
@@ -205,7 +206,7 @@ def train_to_best(
         )
     runtime = runtime or Runtime()
     torch.set_num_threads(runtime.threads)
-    device = training_device(runtime)
+    device = computing_device(runtime)
     model.to(device)
     trainer = Trainer(
         model,

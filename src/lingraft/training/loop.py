@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from accelerate import Accelerator
 from transformers import PreTrainedModel
 
 from lingraft.corpus.records import Document, data_hash
 from lingraft.errors import InputError, ModelError, StoreError
+from lingraft.model.precision import computing_device
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps
@@ -96,7 +96,7 @@ def continue_pretraining(
     _check(model, documents, budget, packing)
     runtime = runtime or Runtime()
     torch.set_num_threads(runtime.threads)
-    device = training_device(runtime)
+    device = computing_device(runtime)
     model.to(device)
     make_trainer = (
         Trainer
@@ -249,22 +249,6 @@ def identity(
         "tokenizer": data_hash([tokenizer.backend.to_str()]),
         "parameters": data_hash(shapes),
     }
-
-
-def training_device(runtime: Runtime) -> torch.device:
-    """The device that the user names, or what accelerate finds best."""
-    if runtime.device == "auto":
-        best: torch.device = Accelerator().device
-        return best
-    try:
-        return torch.empty(0, device=runtime.device).device
-    except (RuntimeError, AssertionError) as error:  # unknown, or not of this build of torch
-        raise InputError(
-            expected="a device that torch can use here, or auto",
-            got=repr(runtime.device),
-            where="device",
-            hint=str(error).splitlines()[0],
-        ) from error
 
 
 def _check(

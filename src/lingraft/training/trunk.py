@@ -19,7 +19,7 @@ from lingraft.errors import InputError
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps
-from lingraft.training.loop import training_device
+from lingraft.model.precision import computing_device
 from lingraft.training.runs import Advance
 from lingraft.training.trainer import Trainer
 
@@ -114,7 +114,7 @@ def train_trunk(
     _check(sizes, documents, packing)
     runtime = runtime or Runtime()
     torch.set_num_threads(runtime.threads)
-    device = training_device(runtime)
+    device = computing_device(runtime)
     model.to(device)
     trainer = Trainer(
         model,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from lingraft.alignment import compilation
+from lingraft import compilation
 from lingraft.errors import StoreError
 
 

@@ -1,4 +1,4 @@
-"""How the aligner's inner loops are compiled, and where what was compiled is kept."""
+"""How inner loops are compiled, and where what was compiled is kept."""
 
 import os
 import stat
