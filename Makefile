@@ -63,4 +63,4 @@ bench-lab: $(READY)
 
 # How often the intervals of data transfer hold the true one.
 bench-coverage: $(READY)
-	$(BIN)/python benchmarks/coverage.py $(ARGS)
+	$(BIN)/python benchmarks/interval_coverage.py $(ARGS)

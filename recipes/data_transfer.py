@@ -20,31 +20,34 @@ With your own text: --set texts=FOLDER, which holds LANG.train.txt, LANG.valid.t
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from lingraft.corpus import read_pairs, samples
 from lingraft.corpus.similarity import byte_premium
 from lingraft.errors import InputError
 from lingraft.languages import Language
+from lingraft.measurement.data_transfer import Rule
+from lingraft.pipelines.hubs import hub_subset
 from lingraft.pipelines.transfer_arms import Arm
+from lingraft.pipelines.transfer_checks import check_text
 from lingraft.pipelines.transfer_inputs import HubText, Source, TextFiles, TransferInputs
 from lingraft.pipelines.transfer_runs import PAPER_RUNS, TINY_RUNS, RunSettings
 from lingraft.pipelines.transfer_study import transfer_plan
 from lingraft.pipelines.transfer_texts import CONTROLS
 from lingraft.pipelines.transfer_time import check_time
-from lingraft.study import Plan
+from lingraft.study import Bytes, Plan
 from lingraft.training.best_loss import BestLossSettings
 from lingraft.units import parse_bytes
 
 SCALES = ("tiny", "laptop", "paper")
+PAPER_SIZES = (6_000_000, 19_000_000, 60_000_000, 189_000_000, 600_000_000, 6_000_000_000)
 SIZES = {
     "tiny": ((2_000, 4_000, 8_000), (0, 2_000)),
-    "laptop": ((30_000, 100_000, 300_000, 1_000_000), (0, 30_000, 100_000, 300_000)),
-    "paper": (
-        (6_000_000, 19_000_000, 60_000_000, 189_000_000, 600_000_000, 6_000_000_000),
-        (0, 6_000_000, 19_000_000, 60_000_000, 189_000_000, 600_000_000),
-    ),
+    "laptop": ((30_000, 100_000, 300_000, 1_000_000), (0, 30_000, 100_000)),
+    # Pretrained weights at 6 GB too: whether pretraining hurts there is a question of its own.
+    "paper": (PAPER_SIZES, (0, *PAPER_SIZES)),
 }
 SETTINGS = {
     "tiny": TINY_RUNS,
@@ -58,7 +61,7 @@ SETTINGS = {
 MODELS = {"tiny": "1m", "laptop": "1m", "paper": "65m"}
 SOURCE_BYTES = {"tiny": 8_000, "laptop": 850_000, "paper": 6_000_000_000}
 SOURCE_EPOCHS = {"tiny": 1, "laptop": 3, "paper": 1}
-MOST_SEEDED_BYTES = {"tiny": 8_000, "laptop": 300_000, "paper": 6_000_000_000}
+MOST_SEEDED_BYTES = {"tiny": 8_000, "laptop": 300_000, "paper": 600_000_000}
 HELD_OUT_BYTES = {"tiny": 1_000, "laptop": 15_000, "paper": 10_000_000}
 SOURCES = {"tiny": "en", "laptop": "en,ru", "paper": "en,ru,zh"}
 TARGETS = {"tiny": "nl", "laptop": "nl,tr,el,eu", "paper": "ar,de,en,es,fi,id,ja,ko,ru,zh"}
@@ -67,15 +70,6 @@ SCRATCH_SEEDS = {"tiny": 2, "laptop": 2, "paper": 3}
 # Of the pages; the bundled Turkish text has 1 MB on the other side then.
 SOURCE_SHARE = 0.35
 ENGLISH = "eng_Latn"
-# A data set and its subset of a language; FineWeb-2 leaves English to FineWeb.
-HUBS: dict[str, Callable[[Language], tuple[str, str | None]]] = {
-    "fineweb-2": lambda lang: (
-        ("HuggingFaceFW/fineweb", "sample-10BT")
-        if str(lang) == ENGLISH
-        else ("HuggingFaceFW/fineweb-2", str(lang))
-    ),
-    "mc4": lambda lang: ("allenai/c4", lang.iso639_1),
-}
 
 
 def plan(
@@ -91,9 +85,10 @@ def plan(
     finetuned_sizes: str | None = None,
     scratch_seeds: int | None = None,
     finetuned_seeds: int = 1,
-    source_bytes: int | None = None,
-    rule: str = "log-log",
-    equal: str = "bytes",
+    own_pretraining: bool = False,
+    source_bytes: Bytes | None = None,
+    rule: Rule = "log-log",
+    equal: Literal["bytes", "content"] = "bytes",
     one_pass: bool = False,
     hours: float | None = None,
     workers: int = 1,
@@ -102,22 +97,28 @@ def plan(
     """Returns the jobs of the study.
 
     Args:
-        scale: `tiny` trains on a few kB; `laptop` up to 1 MB, some three hours on two cores;
-            `paper` has the paper's model and sizes, for GPUs, with text of your own.
+        scale: `tiny` trains on a few kB; `laptop` on sizes up to 1 MB from random weights and 100
+            kB from pretrained ones, some 107 MB in all: about two hours at 16 kB/s, two processes
+            of a core each; `paper` has the paper's model and sizes, for GPUs.
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
         size: Of the model: 1m, 4m, 16m, 65m, 250m, 1b; several with commas.
         tokenizer: `bytes`; `bpe` or `bpe:4096`, a vocabulary of so many ids trained on the study's
             training text, each run to its best loss; `bpe/flops` or `bpe:4096/flops`, each run for
             the FLOPs of the run of bytes in its place; several with commas.
-        hub: One of `HUBS`, streamed, instead of a folder; `paper` takes fineweb-2 by default.
         texts: Folder of text; the bundled software help by default.
+        hub: fineweb-2 or mc4, streamed, instead of a folder; `paper` takes the first by default.
         scratch_sizes: Bytes that random weights are trained on: 30kB,100kB,300kB.
         finetuned_sizes: Bytes that pretrained weights are trained on: 0,30kB,100kB.
         scratch_seeds: Runs from random weights for each target and size.
-        finetuned_seeds: Runs from each pretrained model for each target and size.
-        source_bytes: Text of a pretraining.
-        rule: How the from-scratch curve is read: log-log, power or linear.
+        finetuned_seeds: Runs from each pretrained model for each target and size. They draw other
+            target text; the pretrained model and its text stay the same.
+        own_pretraining: Whether each of those runs has a pretraining of its own, on other source
+            text and from other random weights: so many times the pretraining, and then intervals
+            hold for the source and not for one model of it.
+        source_bytes: Text of a pretraining: 850kB.
+        rule: How the from-scratch curve is read: log-log, power or linear; published is the
+            paper's own with its defects, to compare with.
         equal: Whether sizes of target text for pretrained models are equal in `bytes`, or in
             `content`: multiplied by the target's byte premium.
         one_pass: Read text once, so that all sizes of a seed share a trunk; where text is plenty.
@@ -127,30 +128,28 @@ def plan(
     """
     languages = [Language.parse(code) for code in (targets or TARGETS[scale]).split(",")]
     names = (sources or SOURCES[scale]).split(",")
-    plain = [re.split("[+/]", name)[0] for name in names if name not in CONTROLS]
-    first = Language.parse(plain[0] if plain else "en")
+    plain = [re.split("[+/]", name)[0] for name in names]
+    first = Language.parse(next((name for name in plain if name not in CONTROLS), "en"))
     parsed = [Source.parse(name, first=first) for name in names]
     codes = [source.lang for source in parsed] + [str(lang) for lang in languages]
     codes += [source.injected_lang for source in parsed if source.injected_lang]
-    wanted, finetuned = SIZES[scale]
-    if scratch_sizes:
-        wanted = tuple(map(parse_bytes, scratch_sizes.split(",")))
-    if finetuned_sizes:
-        finetuned = tuple(map(parse_bytes, finetuned_sizes.split(",")))
+    wanted, finetuned = (
+        own if given is None else tuple(map(parse_bytes, given.split(",")))
+        for given, own in zip((scratch_sizes, finetuned_sizes), SIZES[scale], strict=True)
+    )
+    pretraining_bytes = SOURCE_BYTES[scale] if source_bytes is None else source_bytes
     sizes = (size or MODELS[scale]).split(",")
     arms = [Arm.parse(name) for name in tokenizer.split(",")]
-    if hub is not None and hub not in HUBS:
-        raise InputError(expected=f"one of {', '.join(HUBS)}", got=repr(hub), where="hub")
     if texts is None and scale == "paper":
         hub = hub or "fineweb-2"
     is_bundled = texts is None and hub is None
-    fetched_bytes = _most_bytes(wanted[-1], source_bytes or SOURCE_BYTES[scale])
+    fetched_bytes = _most_bytes(wanted[-1], pretraining_bytes)
     bundled = samples.path("libreoffice-help.valid.jsonl.xz")
     inputs = TransferInputs(
         sources=parsed,
         targets=[str(lang) for lang in languages],
         texts={
-            code: HubText(*HUBS[hub](Language.parse(code)), fetched_bytes)
+            code: HubText(*hub_subset(hub, Language.parse(code)), fetched_bytes)
             if hub
             else _files(code, texts)
             for code in dict.fromkeys(codes)
@@ -160,20 +159,24 @@ def plan(
         size=sizes[0],
         scratch_sizes=wanted,
         finetuned_sizes=finetuned,
-        source_bytes=source_bytes or SOURCE_BYTES[scale],
+        source_bytes=pretraining_bytes,
         source_epochs=SOURCE_EPOCHS[scale],
         source_share=SOURCE_SHARE,
         held_out_bytes=HELD_OUT_BYTES[scale],
-        scratch_seeds=range(scratch_seeds or SCRATCH_SEEDS[scale]),
+        scratch_seeds=range(SCRATCH_SEEDS[scale] if scratch_seeds is None else scratch_seeds),
         most_seeded_bytes=MOST_SEEDED_BYTES[scale],
         finetuned_seeds=range(finetuned_seeds),
         rule=rule,
         one_pass=one_pass,
+        own_pretraining=own_pretraining,
         content_factors=_premiums(languages, equal, bundled if is_bundled else None, seed),
         scale=scale,
         seed=seed,
     )
     made = transfer_plan(inputs, SETTINGS[scale], sizes=sizes, arms=arms)
+    # The scales' own amounts fit the bundled text; others are not worth the reading.
+    if texts or scratch_sizes or finetuned_sizes or source_bytes:
+        check_text(inputs)
     if hours is not None:
         check_time(made, sizes, SETTINGS[scale], hours=hours, workers=workers)
     return made
@@ -190,10 +193,10 @@ def _premiums(
     """Byte premiums of the targets, where sizes are to be equal in content."""
     if equal == "bytes":
         return {}
-    if equal != "content" or pairs is None:
+    if pairs is None:
         raise InputError(
             expected="bytes, or content with the bundled, translated text",
-            got=f"{equal} with {'own' if pairs is None else 'bundled'} text",
+            got=f"{equal} with other text",
             where="equal",
         )
     found = {}

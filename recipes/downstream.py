@@ -26,6 +26,7 @@ from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.model.loading import locate
 from lingraft.pipelines.downstream_study import DownstreamSettings, downstream_plan, split_text
+from lingraft.pipelines.hubs import hub_subset
 from lingraft.pipelines.task_parts import (
     CONTINUATION,
     check_columns,
@@ -35,7 +36,7 @@ from lingraft.pipelines.task_parts import (
 )
 from lingraft.pipelines.transfer_runs import PAPER_RUNS, TINY_RUNS, RunSettings
 from lingraft.pipelines.transfer_texts import Part, hub_text, study_text
-from lingraft.study import File, Job, Plan, job
+from lingraft.study import Bytes, File, Job, Plan, job
 from lingraft.training import PAPER_SETTINGS, AnswerSettings
 from lingraft.training.best_loss import BestLossSettings
 
@@ -99,7 +100,6 @@ HELD_OUT_BYTES = {"tiny": 1_000, "laptop": 15_000, "paper": 10_000_000}
 SOURCE_SHARE = 0.5
 ASSIN_2 = "nilc-nlp/assin2"
 ASSIN_2_COLUMNS = {"task": "assin2", "label": "entailment_judgment"}
-FINEWEB, FINEWEB_2 = ("HuggingFaceFW/fineweb", "sample-10BT"), "HuggingFaceFW/fineweb-2"
 
 
 def plan(
@@ -123,8 +123,8 @@ def plan(
     num_seeds: int | None = None,
     num_epochs: int | None = None,
     learning_rates: str | float | None = None,
-    source_bytes: int | None = None,
-    target_bytes: int | None = None,
+    source_bytes: Bytes | None = None,
+    target_bytes: Bytes | None = None,
     seed: int = 0,
 ) -> Plan:
     """Returns the jobs of the comparison.
@@ -265,7 +265,7 @@ class _Texts:
     def of(self, lang: Language, part: Part) -> Job:
         """Text of one side."""
         if self._is_hub:
-            name, config = FINEWEB if lang == samples.ENGLISH else (FINEWEB_2, str(lang))
+            name, config = hub_subset("fineweb-2", lang)
             fetched = job(
                 hub_text,
                 name=f"hub-{lang}",

@@ -16,10 +16,13 @@ training examples made the answers likelier. The target `report` holds `record.j
 from typing import Any
 
 from lingraft.lab import TinyDecoder, make_world
+from lingraft.lab.arguments import whole_number
 from lingraft.lab.contrast import ContrastSettings
+from lingraft.measurement.unification import middle_layer
 from lingraft.pipelines.intervention_arms import Doses
 from lingraft.pipelines.interventions import InterventionSettings, intervention_plan
 from lingraft.pipelines.lab_runs import LabSettings
+from lingraft.pipelines.listed_numbers import listed_numbers
 from lingraft.study import Plan
 
 SCALES = ("tiny", "laptop", "paper")
@@ -82,14 +85,14 @@ def plan(
     base_informativeness: float = 1.0,
     base_template_cues: float = 1.0,
     base_parallel_share: float = 0.0,
-    informativeness: str | float = "0.5,0",
-    extractability: str | float = "0.95,0.5",
-    parallel_shares: str | float | None = None,
-    cue_flips: str | float = "0.05,0.2",
-    tag_shares: str | float = "1",
-    contrast_weights: str | float = "0.1,1",
+    informativeness: str = "0.5,0",
+    extractability: str = "0.95,0.5",
+    parallel_shares: str | None = None,
+    cue_flips: str = "0.05,0.2",
+    tag_shares: str = "1",
+    contrast_weights: str = "0.1,1",
     spellings: str | None = None,
-    spelled_informativeness: str | float | None = None,
+    spelled_informativeness: str | None = None,
     seed: int = 0,
 ) -> Plan:
     """Returns the jobs of the comparison.
@@ -114,6 +117,10 @@ def plan(
         spellings: Tokens of spelled worlds, bpe and bytes, with commas.
         spelled_informativeness: Of spelled worlds, one base each, with commas.
         seed: Of everything that is drawn.
+
+    Raises:
+        InputError: A setting is out of range or stands there twice, doses do not go together, or a
+            world has too few monolingual facts.
     """
     given = {"subjects": subjects, "relations": relations, "values": values}
     knobs = {name: value for name, value in given.items() if value is not None}
@@ -126,35 +133,34 @@ def plan(
     ).settings
     settings = _changed(SETTINGS[scale], seeds, steps)
     model = settings.lab.model
-    shares = PARALLEL_SHARES[scale] if parallel_shares is None else _numbers(parallel_shares)
+    shares = (
+        PARALLEL_SHARES[scale]
+        if parallel_shares is None
+        else listed_numbers(parallel_shares, "parallel_shares")
+    )
     contrasts = tuple(
         ContrastSettings(
             weight=weight,
             temperature=TEMPERATURE,
             num_pairs=NUM_PAIRS[scale],
-            layer=(model.num_layers + 1) // 2,
+            layer=middle_layer(model.num_layers),
         )
-        for weight in _numbers(contrast_weights)
+        for weight in listed_numbers(contrast_weights, "contrast_weights")
     )
     kinds = SPELLINGS[scale] if spellings is None else spellings
     doses = Doses(
-        informativeness=_numbers(informativeness),
-        extractability=_numbers(extractability),
+        informativeness=listed_numbers(informativeness, "informativeness"),
+        extractability=listed_numbers(extractability, "extractability"),
         parallel_shares=shares,
-        cue_flips=_numbers(cue_flips),
-        tag_shares=_numbers(tag_shares),
+        cue_flips=listed_numbers(cue_flips, "cue_flips"),
+        tag_shares=listed_numbers(tag_shares, "tag_shares"),
         contrasts=contrasts,
-        spellings=tuple(kinds.split(",")) if kinds else (),
+        spellings=tuple(str(kinds).split(",")) if kinds else (),
         spelled_informativeness=SPELLED_INFORMATIVENESS[scale]
         if spelled_informativeness is None
-        else _numbers(spelled_informativeness),
+        else listed_numbers(spelled_informativeness, "spelled_informativeness"),
     )
     return intervention_plan(base, doses=doses, settings=settings, scale=scale, seed=seed)
-
-
-def _numbers(text: str | float) -> tuple[float, ...]:
-    """Numbers with commas; none of an empty text, which leaves the intervention out."""
-    return tuple(float(number) for number in str(text).split(",") if number.strip())
 
 
 def _changed(
@@ -162,7 +168,10 @@ def _changed(
 ) -> InterventionSettings:
     lab = settings.lab
     if steps is not None:
+        whole_number(steps, "steps", smallest=1)
         kept = [step for step in lab.checkpoints if step < steps]
         lab = LabSettings(**{**vars(lab), "steps": steps, "checkpoints": (*kept, steps)})
     facts = {**vars(settings), "lab": lab}
-    return InterventionSettings(**{**facts, "num_seeds": seeds or settings.num_seeds})
+    if seeds is not None:
+        facts["num_seeds"] = whole_number(seeds, "seeds", smallest=1)
+    return InterventionSettings(**facts)

@@ -9,7 +9,8 @@ much a fact tells of its language (rho, `informativeness`), how easily cues give
 several seeds. The target `report` holds `record.json` and `report.html`: what was recalled, in
 which phase states parted or united, and whether the claims of the paper hold. A run that was
 stopped goes on with what is missing. `full` is the reference's grid of 450 members; `paper` has
-larger worlds with four languages in symbols, bytes and byte pairs.
+larger worlds with four languages in symbols, bytes and byte pairs: recall is that of all pairs of
+languages, U and patching compare the first two on facts at home in either.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,10 @@ from typing import Any
 
 from lingraft.errors import InputError
 from lingraft.lab import TinyDecoder, WorldSettings, make_world, template_cues_for
+from lingraft.lab.arguments import whole_number
+from lingraft.pipelines.lab_questions import check_monolingual
 from lingraft.pipelines.lab_runs import Cell, LabSettings, train_cells
+from lingraft.pipelines.listed_numbers import check_once, listed_numbers
 from lingraft.pipelines.unification_record import unification_record
 from lingraft.study import Plan, job
 
@@ -128,33 +132,71 @@ def plan(
         scale: `tiny` is a smoke test; `pilot` the rows of the reference's table, half an hour of
             one core; `laptop` 204 members, an hour on two; `full` 474; `paper` larger worlds and
             models, for a GPU or a cluster.
-        seeds: Members of each cell, each with a world of its own.
+        seeds: Members of each cell, each with a world of its own; of `pilot` at most as many as
+            the reference had of a row.
         informativeness: Values of rho, with commas.
         extractability: Values of E, with commas.
         parallel_share: Values of pi, with commas.
         cells: Cells instead of a grid, each as rho:E:pi, such as 0:1:0,1:1:0,1:0.5:0.
-        overlaps: Whether to cross shared and separate tokens of subjects and values as well.
+        overlaps: Whether to cross shared and separate tokens of subjects and values as well;
+            `pilot` does not.
         steps: Of training, instead of the scale's; checkpoints after them are left out.
         seed: Of worlds, training and intervals.
+
+    Raises:
+        InputError: A setting is out of range, stands there twice or does not count at the scale, or
+            a world has too few monolingual facts.
     """
     settings = SETTINGS[scale] if steps is None else _shortened(SETTINGS[scale], steps)
-    num_seeds = seeds or NUM_SEEDS[scale]
-    if scale == "pilot":
-        return _study(_jobs(scale, list(_pilot_cells(num_seeds, seed)), settings), [], scale, seed)
-    given = {
+    num_seeds = NUM_SEEDS[scale] if seeds is None else whole_number(seeds, "seeds", smallest=1)
+    axes = {
         "informativeness": informativeness,
         "extractability": extractability,
         "parallel_share": parallel_share,
     }
+    given = {name: text for name, text in axes.items() if text is not None}
+    if scale == "pilot":
+        _check_pilot({**given, "cells": cells}, num_seeds)
+        return _study(_jobs(scale, list(_pilot_cells(num_seeds, seed)), settings), [], scale, seed)
+    if cells is not None and given:
+        raise InputError(
+            expected="cells or values of axes, of which cells takes the place",
+            got=f"both cells and {', '.join(given)}",
+            where="cells",
+        )
     grid = {
-        name: GRIDS[scale][name] if text is None else tuple(map(float, text.split(",")))
-        for name, text in given.items()
+        name: _axis(name, given[name]) if name in given else GRIDS[scale][name] for name in AXES
     }
     chosen = list(product(*grid.values())) if cells is None else _parsed(cells)
     runs = _jobs(scale, list(_cells(scale, AXES, chosen, num_seeds, seed)), settings)
     crossed = list(product(*OVERLAPS.values()))[:: 3 if scale == "tiny" else 1]
     others = list(_cells(scale, list(OVERLAPS), crossed, num_seeds, seed)) if overlaps else []
     return _study(runs, _jobs(scale, others, settings), scale, seed)
+
+
+def _check_pilot(given: dict[str, str | None], num_seeds: int) -> None:
+    """The rows are the reference's: what would choose others must not be ignored."""
+    named = [name for name, text in given.items() if text is not None]
+    if named:
+        raise InputError(
+            expected="none at the scale pilot, whose rows are the reference's",
+            got=f"{named[0]}={given[named[0]]}",
+            where=named[0],
+            hint="take the scale laptop",
+        )
+    if num_seeds > NUM_SEEDS["pilot"]:
+        raise InputError(
+            expected=f"at most {NUM_SEEDS['pilot']} at the scale pilot, as the reference had",
+            got=str(num_seeds),
+            where="seeds",
+        )
+
+
+def _axis(name: str, text: str) -> tuple[float, ...]:
+    values = listed_numbers(text, name)
+    if not values:
+        raise InputError(expected="at least one number", got="none", where=name)
+    return values
 
 
 def _study(runs: Sequence[Any], subgrid_runs: Sequence[Any], scale: str, seed: int) -> Plan:
@@ -179,7 +221,7 @@ def _pilot_cells(num_seeds: int, seed: int) -> Iterator[Cell]:
 
 def _parsed(cells: str) -> list[tuple[float, ...]]:
     found = []
-    for text in cells.split(","):
+    for text in str(cells).split(","):
         try:
             values = tuple(map(float, text.split(":")))
         except ValueError:
@@ -189,6 +231,7 @@ def _parsed(cells: str) -> list[tuple[float, ...]]:
                 expected="cells as rho:E:pi, such as 1:0.95:0.1", got=text, where="cells"
             )
         found.append(values)
+    check_once(found, "cells")
     return found
 
 
@@ -230,6 +273,8 @@ def _world(scale: str, axes: dict[str, float | str], tokens: str, seed: int) -> 
 
 
 def _jobs(scale: str, cells: Sequence[Cell], settings: LabSettings) -> list[Any]:
+    for cell in cells:
+        check_monolingual(cell.world)
     kinds = len(TOKENS.get(scale, ("symbols",)))
     # A stack is as long as its longest samples: members of one job have one kind of tokens.
     per_job = max(MEMBERS_PER_JOB // kinds, 1)
@@ -264,6 +309,7 @@ def _costs(cells: Sequence[Cell], settings: LabSettings) -> dict[str, float]:
 
 
 def _shortened(settings: LabSettings, steps: int) -> LabSettings:
+    whole_number(steps, "steps", smallest=1)
     kept = [step for step in settings.checkpoints if step < steps]
     facts = {**vars(settings), "steps": steps, "checkpoints": (*kept, steps)}
     return LabSettings(**facts)

@@ -53,8 +53,9 @@ def test_the_table_marks_bounds(run: Run, losses: Path) -> None:
 
 
 def test_the_published_rule_is_there_to_compare(run: Run) -> None:
-    code, out, _ = run("data-transfer", GOLDEN, "--rule", "published", "--json")
+    code, out, err = run("data-transfer", GOLDEN, "--rule", "published", "--json")
     assert code == 0
+    assert err.endswith("for comparison only; weigh with another rule\n")
     found = [json.loads(line) for line in out.splitlines()]
     [cell] = [
         x
@@ -62,6 +63,50 @@ def test_the_published_rule_is_there_to_compare(run: Run) -> None:
         if (x["target"], x["source"], x["data_finetuned_bytes"]) == ("zh", "en", 6e6)
     ]
     assert cell["data_transferred_bytes"] / 2**20 == pytest.approx(29.2, abs=0.3)
+    assert cell["comparison_only"] is True
+    code, out, err = run("data-transfer", GOLDEN, "--rule", "published")
+    assert code == 0
+    assert out.endswith(err)
+    assert "– ar, de, en" in out
+    assert ": the published rule has no interval\n" in out
+    code, out, err = run("data-transfer", GOLDEN, "--json")
+    assert "for comparison" not in out + err
+    assert all(json.loads(line)["comparison_only"] is False for line in out.splitlines())
+
+
+def test_the_table_says_why_there_is_no_interval(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "losses.csv"
+    other = [line.replace("nl,", "tr,") for line in LINES[1:] if line != LINES[2]]
+    path.write_text("\n".join([*LINES, *other]) + "\n", encoding="utf-8")
+    code, out, _ = run("data-transfer", path)
+    assert code == 0
+    assert out.splitlines()[-1] == "– tr: no kind of run has several seeds"
+    assert "– nl" not in out
+
+
+def test_targets_that_are_left_out_are_told(run: Run, losses: Path) -> None:
+    with losses.open("a", encoding="utf-8") as stream:
+        stream.write("tr,scratch,1000,9,0\n")
+    code, out, err = run("data-transfer", losses, "--json")
+    assert code == 0
+    assert {json.loads(line)["target"] for line in out.splitlines()} == {"nl"}
+    assert err.startswith("left out: tr: runs from scratch alone, nothing to weigh\n")
+
+
+def test_curves_that_tell_nothing_are_told(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "flat.csv"
+    flat = [f"nl,scratch,{size},5,0" for size in (1000, 3000, 9000)]
+    path.write_text("\n".join([LINES[0], *flat, LINES[6]]) + "\n", encoding="utf-8")
+    code, _, err = run("data-transfer", path)
+    assert code == 0
+    assert "nl: the loss from scratch is the same at all sizes" in err
+
+
+def test_any_case_of_scratch_stays_on_the_curve(run: Run, losses: Path, tmp_path: Path) -> None:
+    shouted = tmp_path / "shouted.csv"
+    table = losses.read_text(encoding="utf-8")
+    shouted.write_text(table.replace("scratch,3000", "Scratch,3000"), encoding="utf-8")
+    assert run("data-transfer", shouted, "--json") == run("data-transfer", losses, "--json")
 
 
 def test_bad_rules_and_tables_are_one_line(run: Run, losses: Path, tmp_path: Path) -> None:
@@ -71,6 +116,26 @@ def test_bad_rules_and_tables_are_one_line(run: Run, losses: Path, tmp_path: Pat
     code, _, err = run("data-transfer", tmp_path / "none.csv")
     assert code == 2
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("kept", "where", "got"),
+    [
+        ([*LINES[1:4], LINES[6]], ", target nl", "2: 1000, 3000"),
+        (LINES[1:6], ", init", "5 runs, all from scratch"),
+        (LINES[6:], ", target nl", "init en, ru and no other"),
+        ([*LINES[1:], "nl,scratch,1000,9,5,0"], ":9", "6"),
+    ],
+)
+def test_refusals_name_the_file(
+    run: Run, tmp_path: Path, kept: list[str], where: str, got: str
+) -> None:
+    path = tmp_path / "losses.csv"
+    path.write_text("\n".join([LINES[0], *kept]) + "\n", encoding="utf-8")
+    code, out, err = run("data-transfer", path)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"lingraft: {path}{where}: expected ")
+    assert f", got {got}" in err
 
 
 def test_sizes_that_make_no_curve_are_refused(run: Run, model: Path, tmp_path: Path) -> None:

@@ -83,3 +83,61 @@ def test_facts_that_will_not_do_are_refused(run: Run, model: Path, facts: Path) 
 def test_bits_per_byte_needs_a_text_and_its_language(run: Run, model: Path, facts: Path) -> None:
     refused(run("measure", model), "--text: expected --text for bits-per-byte, got none")
     refused(run("measure", model, "--text", facts), "--lang: expected --lang for bits-per-byte")
+
+
+def test_what_is_left_out_is_told_on_stderr_and_in_the_records(
+    run: Run, model: Path, facts: Path
+) -> None:
+    with facts.open("a", encoding="utf-8") as stream:
+        stream.write('{"id": "file", "lang": "en"\n')
+        stream.write(json.dumps({"id": "y", "lang": "xx", "prompt": "p", "answer": "a"}) + "\n")
+        stream.write('{"id": "z", "lang": "en", "prompt": "p", "answer": "a", "frequency": NaN}\n')
+    result = run("measure", model, "--on", "recall", "--facts", facts, "--json", "--threads", "1")
+    code, out, err = result
+    assert code == 0, err
+    assert err == (
+        f"left out 1 x bad JSON ({facts}:8), 1 x unknown language 'xx' ({facts}:9), "
+        f"1 x frequency is no number of 0 or more ({facts}:10)\n"
+        "asked in one language only, in recall but not in transfer: 1 in de\n"
+    )
+    records = [json.loads(line) for line in out.splitlines()]
+    rejected = {"bad JSON": 1, "unknown language 'xx'": 1, "frequency is no number of 0 or more": 1}
+    assert all(record["rejected"] == rejected for record in records)
+
+
+def test_parallel_text_and_dictionaries_are_asked_for(run: Run, model: Path) -> None:
+    pairs = model.with_name("pairs.tsv")
+    pairs.write_text(
+        "The file is open now\tDe tekst is nu open\nThe page is red now\tDe pagina is nu rood\n"
+        "Short\tKort\n",
+        encoding="utf-8",
+    )
+    on = ["--on", "recall", "--json", "--threads", "1"]
+    code, out, err = run("measure", model, "--facts", pairs, "--lang", "en,nl", *on)
+    assert code == 0, err
+    assert err == "left out 1 x fewer than 4 words between spaces (pairs:3)\n"
+    [english, dutch, *_] = [json.loads(line) for line in out.splitlines()]
+    assert (english["lang"], dutch["lang"]) == ("en", "nl")
+    assert english["statistics"]["num_facts"] == dutch["statistics"]["num_facts"] == 2
+    words = model.with_name("words.txt")
+    words.write_text("house\thuis\nred\trood\nno tab\n", encoding="utf-8")
+    templates = [
+        "--template", 'en=The Dutch word for "{x}" is', "--template", 'nl="{x}" in het Nederlands:',
+    ]  # fmt: skip
+    code, out, err = run("measure", model, "--facts", words, *templates, *on)
+    assert code == 0, err
+    assert err.startswith("left out 1 x ")
+    assert f"({words}:3)" in err
+    [english, *_] = [json.loads(line) for line in out.splitlines()]
+    assert english["statistics"]["num_facts"] == 2
+
+
+def test_facts_of_other_files_that_will_not_do_are_refused(run: Run, model: Path) -> None:
+    pairs = model.with_name("pairs.tsv")
+    pairs.write_text("The file is open\tDe tekst is open\n", encoding="utf-8")
+    facts = ["--on", "recall", "--facts", pairs]
+    for given, got in ((["--lang", "en"], "got en"), ([], "got none")):
+        two = "--lang: expected the two languages of parallel text"
+        refused(run("measure", model, *facts, *given), two, got)
+    one = "--template: expected a language and a prompt"
+    refused(run("measure", model, *facts, "--template", "The {x} is"), one, "got 'The {x} is'")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lingraft.corpus.byte_budgets import byte_prefixes, check_disjoint, check_text
+from lingraft.corpus.byte_budgets import byte_prefixes, check_disjoint, check_text, remove_marks
 from lingraft.corpus.records import Document, Documents, data_hash
 from lingraft.corpus.splits import hold_out, random_split
 from lingraft.errors import InputError
@@ -176,3 +176,21 @@ def test_a_file_is_checked_by_name(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"een" * 9 + b"\0"))
     with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: expected text without NUL"):
         check_text(path)
+
+
+def test_marks_within_documents_are_removed_and_counted() -> None:
+    texts = ("een", "\ufefftw\ufeffee", " \ufeff", "dr\ufffde")
+    documents = Documents(tuple(Document(x, str(i)) for i, x in enumerate(texts)), DUTCH)
+    found = remove_marks(documents)
+    assert [x.text for x in found.documents] == ["een", "twee", "dr\ufffde"]
+    assert [x.id for x in found.documents] == ["0", "1", "3"]
+    assert found.documents.records[0] is documents.records[0]
+    assert (found.num_marks_removed, found.num_emptied, found.num_replaced) == (3, 1, 1)
+
+
+def test_a_swapped_mark_within_a_document_is_refused() -> None:
+    documents = Documents((Document("een", "a"), Document("tw\ufffeee", "b")), DUTCH)
+    with pytest.raises(
+        InputError, match=r"^nld_Latn, b: expected text in one byte order, got U\+FFFE.* byte 3;"
+    ):
+        remove_marks(documents)

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from lingraft.corpus import Document, Documents, samples
 from lingraft.corpus.contamination import contamination, inject
 from lingraft.corpus.identification import Identification
-from lingraft.corpus.line_languages import PY3LANGID, Identifier, LineLabels, glotlid, label_lines
+from lingraft.corpus.line_languages import (
+    PY3LANGID,
+    Identifier,
+    LineLabels,
+    glotlid,
+    installed_identifier,
+    label_lines,
+)
 from lingraft.errors import InputError
 from lingraft.languages import Language
 
@@ -100,6 +107,8 @@ def test_the_bound_is_the_intervals_end_where_that_is_larger() -> None:
     result = measure(40, 2000, 10, 1000, (90, 100))
     assert 0 < result.share < result.detection_limit < result.interval[1]
     assert f": < {result.interval[1]:.3%} of" in result.describe()
+    assert result.amount == f"< {result.interval[1]:.3%}"
+    assert measure(0, 0, 0, 10).amount == ""
 
 
 def test_the_limit_is_curries() -> None:
@@ -295,3 +304,16 @@ def test_glotlid_is_used_when_it_is_there(monkeypatch, tmp_path) -> None:
     assert asked.is_same(asked.identify("two\nlines").language, arabic)
     assert not asked.is_same(asked.identify("noise").language, arabic)
     assert asked.identify("") == Identification(None, 0.0)
+
+
+def test_the_identifier_is_what_is_installed(monkeypatch, tmp_path) -> None:
+    cached = {("cis-lmu/glotlid", "model.bin"): str(tmp_path / "model.bin")}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *name: cached.get(name))
+    (tmp_path / "model.bin").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "fasttext", None)
+    assert installed_identifier() is PY3LANGID
+    fake = SimpleNamespace(load_model=lambda name: FakeGlotlid(), __spec__="there")
+    monkeypatch.setitem(sys.modules, "fasttext", fake)
+    assert installed_identifier().name == "GlotLID"
+    cached.clear()
+    assert installed_identifier() is PY3LANGID

@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lingraft.corpus.fact_records import (
-    Fact,
-    facts_from_dictionary,
-    facts_from_pairs,
-    read_facts,
-    select_languages,
-)
-from lingraft.corpus.records import Pair, Pairs
+from lingraft.corpus.fact_records import Fact, read_facts, select_languages
 from lingraft.errors import InputError
 from lingraft.languages import Language
 
@@ -73,25 +66,67 @@ def test_all_fields_of_a_row(save):
     assert japanese.continuation == "東京"
 
 
-def test_a_row_of_translations_is_a_fact_in_each_language():
-    row = {
-        "q_id": "f1",
-        "original_lang": "el",
-        "q_original": "Ποιος;",
-        "a_original": "Νίκος",
-        "q_en": "Who?",
-        "a_en": "Nikos",
-        "q_ja": None,
-        "title": "x",
-    }
-    data = read_facts([row])
+# The keys of ECLeKTic's rows, with made-up text: eclektic_main.jsonl as its readers take it
+# (stanford-crfm/helm, scenarios/cultural_knowledge_remembering_eclektic_scenario.py).
+ECLEKTIC = {
+    "q_id": "q7", "original_lang": "he", "title": "T", "url": "https://he.example/T",
+    "content": "C", "question": "מי?", "answer": "דן",
+    "en_q": "Who?", "en_a": "Dan", "en_c": "C in English",
+    "de_q": "Wer?", "de_a": "Dan", "de_c": "C auf Deutsch",
+    "he_q": "מי זה?", "he_a": "דן", "he_c": "C", "zh_q": None, "zh_a": None, "zh_c": None,
+}  # fmt: skip
+
+
+def test_a_row_of_eclektic_is_a_fact_in_each_language():
+    he, de = Language.parse("he"), Language.parse("de")
+    data = read_facts([ECLEKTIC])
     assert data.facts == (
-        Fact("f1", EL, "Ποιος;", "Νίκος", source_lang=EL, gap="\n"),
-        Fact("f1", EN, "Who?", "Nikos", source_lang=EL, gap="\n"),
+        Fact("q7", he, "מי זה?", "דן", source_lang=he, gap="\n"),
+        Fact("q7", EN, "Who?", "Dan", source_lang=he, gap="\n"),
+        Fact("q7", de, "Wer?", "Dan", source_lang=he, gap="\n"),
     )
-    # The original may also stand under its own code alone.
-    row = {"id": "f1", "original_lang": "en", "q_en": "Who?", "a_en": "Nikos"}
-    assert read_facts([row]).facts == (Fact("f1", EN, "Who?", "Nikos", source_lang=EN, gap="\n"),)
+    assert data.rejected == ()
+    # The original may stand under its own code alone, or without one.
+    row = {"id": "f1", "original_lang": "en", "en_q": "Who?", "en_a": "Nikos"}
+    fact = Fact("f1", EN, "Who?", "Nikos", source_lang=EN, gap="\n")
+    assert read_facts([row]).facts == (fact,)
+    row = {"id": "f1", "original_lang": "en", "question": "Who?", "answer": "Nikos"}
+    assert read_facts([row]).facts == (fact,)
+
+
+# As data_generation/3_gen_cl-kt.py of 0Frett/Live-CLKT-BENCH writes them (2d029c0), made-up text.
+LIVE_CLKT = {
+    "question": "Who won\nthe match?\n- A. Oslo\n- B. The red. - C. team\n- C. Bern \n- D. 1904\n",
+    "answer": "B", "text_answer": "The red. - C. team", "train_lang": "en", "test_lang": "el",
+    "source": "match", "qid": "match-0",
+}  # fmt: skip
+
+
+def test_a_row_of_live_clkt_bench_has_its_options_in_the_question():
+    data = read_facts([LIVE_CLKT, {**LIVE_CLKT, "test_lang": "en"}])
+    fact = Fact(
+        "match-0", EL, "Who won the match?", "The red. - C. team", ("Oslo", "Bern", "1904"),
+        source_lang=EN, gap="\n",
+    )  # fmt: skip
+    assert [f.lang for f in data.facts] == [EL, EN]
+    assert data.facts[0] == fact
+    assert data.rejected == ()
+
+
+def test_numbers_are_answers_as_their_text():
+    row = {"id": 1, "lang": "en", "prompt": "It is", "answer": 1904, "alternatives": [1905, 0.5]}
+    assert read_facts([row]).facts == (Fact("1", EN, "It is", "1904", ("1905", "0.5")),)
+    translated = {"original_lang": "en", "id": "q", "en_q": "When?", "en_a": 1904}
+    assert read_facts([translated]).facts[0].answer == "1904"
+    listed = {"id": "m", "lang": "en", "question": "When?", "options": [3, 4], "answer": "B"}
+    assert read_facts([listed]).facts == (Fact("m", EN, "When?", "4", ("3",), gap="\n"),)
+
+
+def test_a_fact_knows_its_line(save):
+    path = save("facts.jsonl", "\n" + lines(ECLEKTIC, {**GOOD, "lang": "en"}))
+    found = read_facts(path).facts
+    assert [(fact.file, fact.line) for fact in found] == [(str(path), 2)] * 3 + [(str(path), 3)]
+    assert [(fact.file, fact.line) for fact in read_facts([GOOD]).facts] == [("", 1)]
 
 
 @pytest.mark.parametrize(
@@ -124,10 +159,19 @@ BAD = [
     ({**GOOD, "options": ["a", "b"], "answer": "C"}, "answer is no letter of the options"),
     ({**GOOD, "options": 3, "answer": "C"}, "answer is no letter of the options"),
     ({"original_lang": "xx", "id": "q"}, "unknown language 'xx'"),
-    ({"original_lang": "en", "q_en": "Who?"}, "no id"),
-    ({"original_lang": "en", "id": "q", "q_el": "Ποιος;"}, "no question in the original language"),
-    ({"original_lang": "en", "id": "q", "q_xx": "?"}, "unknown language 'xx'"),
-    ({"original_lang": "en", "id": "q", "q_en": "Who?"}, "no answer"),
+    ({"original_lang": "en", "en_q": "Who?"}, "no id"),
+    ({"original_lang": "en", "id": "q", "el_q": "Ποιος;"}, "no question in the original language"),
+    ({"original_lang": "en", "id": "q", "xx_q": "?"}, "unknown language 'xx'"),
+    ({"original_lang": "en", "id": "q", "en_q": "Who?"}, "no answer"),
+    ({**LIVE_CLKT, "answer": "A"}, "the option of the letter is not text_answer"),
+    ({**LIVE_CLKT, "answer": ["B"]}, "the option of the letter is not text_answer"),
+    ({**LIVE_CLKT, "question": None}, "the option of the letter is not text_answer"),
+    ({**LIVE_CLKT, "question": "Who?"}, "the option of the letter is not text_answer"),
+    ({**LIVE_CLKT, "qid": None}, "no id"),
+    ({**LIVE_CLKT, "test_lang": "xx"}, "unknown language 'xx'"),
+    ({**GOOD, "answer": True}, "no answer"),
+    ({**GOOD, "answer": float("nan")}, "no answer"),
+    ({**GOOD, "frequency": float("nan")}, "frequency is no number of 0 or more"),
 ]
 
 
@@ -160,48 +204,6 @@ def test_a_file_of_something_else_is_refused_with_the_keys(save):
         read_facts(save("facts.jsonl", ""))
     with pytest.raises(InputError, match="nothing of that name"):
         read_facts(path.with_name("none.jsonl"))
-
-
-def test_a_dictionary_asks_for_one_answer_in_two_languages():
-    words = Pairs(
-        tuple(
-            Pair(s, t, "") for s, t in [("house", "σπίτι"), ("red", "κόκκινο"), ("house", "οίκος")]
-        ),
-        EN,
-        EL,
-    )
-    templates = {EN: 'The Greek word for "{x}" is', EL: 'Το "{x}" λέγεται στα ελληνικά'}
-    data = facts_from_dictionary(templates, words)
-    assert [(f.id, f.lang, f.prompt, f.answer) for f in data.facts] == [
-        ("house", EN, 'The Greek word for "house" is', "σπίτι"),
-        ("house", EL, 'Το "house" λέγεται στα ελληνικά', "σπίτι"),
-        ("red", EN, 'The Greek word for "red" is', "κόκκινο"),
-        ("red", EL, 'Το "red" λέγεται στα ελληνικά', "κόκκινο"),
-    ]
-    for fact in data.facts:
-        assert fact.subject is not None
-        assert fact.prompt[slice(*fact.subject)] == fact.id
-    for bad in ({EN: "{x}"}, {EN: "{x}", EL: "x"}, {EN: "{x}", EL: "{x} {x}"}):
-        with pytest.raises(InputError, match=r"two languages or more, each with one \{x\}"):
-            facts_from_dictionary(bad, words)
-
-
-def test_a_pair_asks_for_the_word_after_each_first_half():
-    rows = [
-        ("The house is big, my friend.", "Το σπίτι είναι «μεγάλο», φίλε."),
-        ("Too short here", "Ένα δύο τρία τέσσερα"),
-        ("One two — three", "Ένα δύο τρία τέσσερα"),
-    ]
-    pairs = Pairs(tuple(Pair(s, t, f"p{n}") for n, (s, t) in enumerate(rows)), EN, EL)
-    data = facts_from_pairs(pairs)
-    assert data.facts == (
-        Fact("1:p0", EN, "The house is", "big"),
-        Fact("1:p0", EL, "Το σπίτι είναι", "μεγάλο"),
-    )
-    assert [(row.line, row.reason) for row in data.rejected] == [
-        (2, "fewer than 4 words between spaces"),
-        (3, "no word after the first half"),
-    ]
 
 
 def test_languages_are_chosen_or_refused_by_name():

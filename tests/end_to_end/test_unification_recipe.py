@@ -70,3 +70,39 @@ def test_steps_shorten_the_checkpoints() -> None:
     report = study.plan_recipe(RECIPE, "laptop", {"steps": 120}).targets["report"]
     settings = report.arguments["runs"][0].arguments["settings"]
     assert settings.checkpoints == (0, 25, 50, 75, 100, 120)
+
+
+@pytest.mark.parametrize(
+    ("scale", "given", "where", "got"),
+    [
+        ("laptop", {"informativeness": "abc"}, "informativeness", "'abc'"),
+        ("laptop", {"informativeness": ""}, "informativeness", "none"),
+        ("laptop", {"extractability": "1,0.5,1.0"}, "extractability", "1.0 twice"),
+        ("laptop", {"cells": "0:1:0,0:1:0"}, "cells", "(0.0, 1.0, 0.0) twice"),
+        ("laptop", {"cells": "0:1:1"}, "parallel_share", "0"),
+        ("laptop", {"parallel_share": 1.0}, "parallel_share", "0"),
+        ("laptop", {"cells": "0:1:0", "parallel_share": "0"}, "cells",
+         "both cells and parallel_share"),
+        ("laptop", {"seeds": 0}, "seeds", "0"),
+        ("laptop", {"seeds": -1}, "seeds", "-1"),
+        ("laptop", {"steps": -5}, "steps", "-5"),
+        ("laptop", {"steps": 0}, "steps", "0"),
+        ("pilot", {"cells": "0:1:0"}, "cells", "cells=0:1:0"),
+        ("pilot", {"informativeness": "1"}, "informativeness", "informativeness=1"),
+        ("pilot", {"seeds": 4}, "seeds", "4"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused_before_anything_runs(
+    scale: str, given: dict[str, Any], where: str, got: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        cells(scale, **given)
+    assert (error.value.where, error.value.got) == (where, got)
+
+
+@pytest.mark.parametrize("given", [{"informativeness": 1}, {"informativeness": "1"}])
+def test_one_value_may_come_as_a_number(given: dict[str, Any]) -> None:
+    chosen = cells("laptop", extractability="1", parallel_share=0, seeds=1, **given)
+    assert [cell.axes for cell in chosen] == [
+        {"informativeness": 1.0, "extractability": 1.0, "parallel_share": 0.0}
+    ]

@@ -155,14 +155,41 @@ def test_the_loss_draws_the_states_of_parallel_facts_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"weight": -1.0}, {"temperature": 0.0}, {"num_pairs": 1}, {"layer": -1}]
+    ("change", "expected"),
+    [
+        ({"weight": -1.0}, "a number of 0 or more"),
+        ({"weight": math.nan}, "a number of 0 or more"),
+        ({"weight": math.inf}, "a number of 0 or more"),
+        ({"weight": True}, "a number of 0 or more"),
+        ({"temperature": 0.0}, "a number above 0"),
+        ({"temperature": math.nan}, "a number above 0"),
+        ({"temperature": math.inf}, "a number above 0"),
+        ({"temperature": "x"}, "a number above 0"),
+        ({"num_pairs": 1}, "a whole number of 2 or more"),
+        ({"num_pairs": 2.5}, "a whole number of 2 or more"),
+        ({"layer": -1}, "a whole number of 0 or more"),
+        ({"layer": math.nan}, "a whole number of 0 or more"),
+    ],
 )
-def test_settings_without_sense_are_refused(change: dict[str, float]) -> None:
+def test_settings_without_sense_are_refused(change: dict[str, object], expected: str) -> None:
     given = {"weight": 1.0, "temperature": 0.1, "num_pairs": 4, "layer": 1, **change}
     with pytest.raises(InputError) as error:
         ContrastSettings(**given)  # type: ignore[arg-type]
-    assert error.value.where == "contrast"
-    assert error.value.expected.startswith("a weight of 0 or more")
+    ((name, value),) = change.items()
+    assert str(error.value) == f"{name}: expected {expected}, got {value!r}"
+
+
+def test_numbers_of_numpy_make_the_same_settings() -> None:
+    theirs = ContrastSettings(
+        weight=np.float64(1), temperature=np.float32(0.2), num_pairs=np.int64(4), layer=np.int8(1)
+    )
+    assert repr(theirs) == repr(SETTINGS)
+
+
+def test_another_number_of_seeds_than_worlds_is_refused() -> None:
+    with pytest.raises(InputError) as error:
+        Contrast(MODEL, [world()], [0, 1], SETTINGS)
+    assert str(error.value) == "seeds: expected 1 seeds, one for each world, got 2"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Information: formulas in closed form, counts that converge to them, extractability."""
+"""Information: formulas in closed form, and counts that converge to them."""
 
-import itertools
+import dataclasses
 from math import log2
 
 import numpy as np
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from world_cases import SMALL
 
 from lingraft.errors import InputError
-from lingraft.lab import make_world, sampled_extractability, template_cues_for
+from lingraft.lab import make_world
 from lingraft.lab.information import NO_MONOLINGUAL, mutual_information_bits
 
 
@@ -146,114 +146,47 @@ def test_mutual_information_of_small_tables() -> None:
     assert mutual_information_bits(np.array([[3.0, 1], [1, 3]])) == pytest.approx(1 - h(0.25, 0.75))
 
 
-@settings(max_examples=30)
-@given(st.floats(0, 1), st.integers(0, 6), st.integers(2, 5))
-def test_template_words_alone_tell_one_less_the_chance_of_none(epsilon, num_words, langs) -> None:
-    world = make_world(
-        **SMALL | {"values": 60, "unseen_subjects": 0},
-        languages=langs,
-        template_cues=epsilon,
-        template_tokens=num_words,
+@pytest.mark.parametrize("parallel_by", ["fact", "subject"])
+@pytest.mark.parametrize("style", ["triples", "biographies"])
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_subjects_of_many_relations_tell_the_limit_however_languages_are_exposed(
+    parallel_by, style, share
+) -> None:
+    found = make_world(
+        relations=150,
+        values=4,
+        subjects=200,
+        style=style,
+        parallel_share=share,
+        parallel_by=parallel_by,
+        home_language_share=0.4,
+        exposure_shares=(0.8, 0.2),
         seed=0,
-    )
-    expected = 1 - (1 - epsilon) ** num_words
-    assert world.information().extractability == pytest.approx(expected, abs=1e-9)
+    ).information()
+    assert found.subject_limit_bits == pytest.approx(found.subject_plug_in_bits, abs=0.005)
+    assert found.subject_limit_bits == pytest.approx(found.subject_bits, abs=0.005)
 
 
-def brute_force(settings, *, has_own_relation: bool) -> float:
-    """I(cues; language) / log2 K by listing every sequence of cue tokens, None being shared."""
-    langs = range(settings.languages)
-    eta = settings.cue_flips
-
-    def spread(lang: int, chance: float) -> dict[int | None, float]:
-        flipped = eta / (settings.languages - 1)
-        cues = {other: chance * (1 - eta if other == lang else flipped) for other in langs}
-        return {None: 1 - chance, **cues}
-
-    chances = [settings.template_cues] * settings.template_tokens
-    chances += [settings.tag_share, float(has_own_relation)]
-    total = 0.0
-    for cues in itertools.product([None, *langs], repeat=len(chances)):
-        joint = [
-            np.prod([spread(lang, p)[cue] for cue, p in zip(cues, chances, strict=True)])
-            for lang in langs
-        ]
-        if sum(joint):
-            total += sum(joint) / len(joint) * h(*(p / sum(joint) for p in joint))
-    return 1 - total / log2(settings.languages)
-
-
-@settings(max_examples=25)
-@given(
-    st.sampled_from([2, 3]),
-    st.sampled_from([0.0, 0.3, 1.0]),
-    st.sampled_from([0.0, 0.2, 0.9, 1.0]),
-    st.sampled_from([0.0, 0.6, 1.0]),
-    st.sampled_from([0.0, 0.4, 1.0]),
-)
-def test_extractability_is_that_of_all_cue_sequences(langs, eps, eta, tau, overlap) -> None:
-    world = make_world(
-        languages=langs,
-        subjects=10,
-        values=6,
-        template_cues=eps,
-        cue_flips=eta,
-        tag_share=tau,
-        relation_overlap=overlap,
-        seed=0,
-    )
-    expected = overlap * brute_force(world.settings, has_own_relation=False)
-    expected += (1 - overlap) * brute_force(world.settings, has_own_relation=True)
-    assert world.information().extractability == pytest.approx(expected, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"template_cues": 0.3},
-        {"template_cues": 0.5, "cue_flips": 0.2, "tag_share": 0.3, "relation_overlap": 0.6},
-        {"template_cues": 0.5, "cue_flips": 0.3, "languages": 4},
-        {
-            "template_cues": 0.8,
-            "cue_flips": 0.3,
-            "relation_overlap": 0.4,
-            "tokens": "bytes",
-            "transliterated": True,
-        },
-    ],
-)
-def test_drawn_cues_tell_what_the_formula_says(changed) -> None:
-    world = make_world(**changed, seed=0)
-    exact = world.information().extractability
-    drawn = sampled_extractability(
-        world.settings, world.grammar.lexicon, 100_000, np.random.default_rng(0)
-    )
-    assert 0.1 < exact < 0.99
-    assert drawn == pytest.approx(exact, abs=0.01)
-
-
-def test_a_script_of_its_own_tells_the_language_even_in_shared_words() -> None:
-    plain = make_world(**SMALL, template_cues=0.0, tokens="bytes", seed=0)
-    spelled = make_world(**SMALL, template_cues=0.0, tokens="bytes", transliterated=True, seed=0)
-    assert plain.information().extractability == 0
-    assert spelled.information().extractability == 1
-
-
-@given(st.floats(0, 1), st.integers(1, 6))
-def test_template_cues_for_an_extractability_give_it(wanted, num_words) -> None:
-    epsilon = template_cues_for(wanted, num_words)
-    assert 0 <= epsilon <= 1
-    assert 1 - (1 - epsilon) ** num_words == pytest.approx(wanted, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "num_words", "message"),
-    [
-        (1.2, 2, "extractability: expected a share from 0 to 1, got 1.2"),
-        (0.5, 0, "template_tokens: expected at least 1 template token, got 0"),
-    ],
-)
-def test_impossible_extractabilities_are_refused(wanted, num_words, message) -> None:
+def test_samples_that_tell_nothing_or_what_the_world_never_does_are_refused() -> None:
+    world = make_world(**SMALL, seed=0)
     with pytest.raises(InputError) as refused:
-        template_cues_for(wanted, num_words)
-    assert str(refused.value) == message
+        world.information(world.sample(0, np.random.default_rng(0)))
+    assert str(refused.value) == "samples: expected at least one sample, got none"
+    samples = world.sample(5, np.random.default_rng(0))
+    other = make_world(**SMALL | {"subjects": 5}, seed=0)
+    flipped = dataclasses.replace(samples, lang_B=1 - samples.lang_B)
+    beyond = dataclasses.replace(samples, fact_B=np.full(5, 14), lang_B=np.full(5, 2))
+    for its, asked in ((world, flipped), (other, beyond), (other, samples)):
+        fact, lang = next(
+            (fact, lang)
+            for fact, lang in zip(asked.fact_B.tolist(), asked.lang_B.tolist(), strict=True)
+            if fact >= its.value_SR.size
+            or lang >= 2
+            or not its.shown_SRK.reshape(-1, 2)[fact, lang]
+        )
+        with pytest.raises(InputError) as refused:
+            its.information(asked)
+        assert str(refused.value) == (
+            f"samples: expected samples of this world, got fact {fact} in language {lang}, "
+            "which it never tells"
+        )

@@ -202,19 +202,47 @@ def test_questions_about_no_fact_are_refused(kind) -> None:
         ),
         (
             lambda world: world.probes("same", max_facts=0),
-            "max_facts: expected at least 1 fact, got 0",
+            "max_facts: expected a whole number of 1 or more, got 0",
+        ),
+        (
+            lambda world: world.probes("same", max_facts=2.5),
+            "max_facts: expected a whole number of 1 or more, got 2.5",
+        ),
+        (
+            lambda world: world.probes(["same"]),
+            "kind: expected one of same, cross, parallel, unseen, got ['same']",
+        ),
+        (
+            lambda world: world.probes("same", seed="x"),
+            "seed: expected a whole number, got 'x'",
+        ),
+        (
+            lambda world: world.probes("same", full_cues="no"),
+            "full_cues: expected True or False, got 'no'",
+        ),
+        (
+            lambda world: matched_probes(world, [0], full_cues=1),
+            "full_cues: expected True or False, got 1",
+        ),
+        (
+            lambda world: matched_probes(world, [0, 1.7]),
+            "facts: expected a whole number from 0 to 44, got 1.7",
+        ),
+        (
+            lambda world: matched_probes(world, np.array([0.0])),
+            "facts: expected a whole number from 0 to 44, got 0.0",
         ),
         (
             lambda world: matched_probes(world, []),
-            "facts: expected a list of at least one fact, got shape (0,)",
+            "facts: expected a list of at least one whole number, got shape (0,)",
         ),
         (
             lambda world: matched_probes(world, [0, 45]),
-            "facts: expected facts from 0 to 44, got 45",
+            "facts: expected a whole number from 0 to 44, got 45",
         ),
         (
             lambda world: matched_probes(world, [-1]),
-            "facts: expected facts from 0 to 44, got -1",
+            "facts: expected a whole number from 0 to 44, got -1",
         ),
     ],
 )

@@ -1,12 +1,15 @@
 """Settings: impossible worlds are refused, naming the parameter, what must hold and what came."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 from world_cases import SMALL
 
 from lingraft.errors import InputError
-from lingraft.lab import make_world
+from lingraft.lab import WorldSettings, make_world
+from lingraft.study.arguments import digest, encode
 
 IMPOSSIBLE = [
     ({"languages": 1}, "languages: expected a whole number of 2 or more, got 1"),
@@ -14,7 +17,8 @@ IMPOSSIBLE = [
     ({"subjects": 0}, "subjects: expected a whole number of 1 or more, got 0"),
     ({"relations": 1.5}, "relations: expected a whole number of 1 or more, got 1.5"),
     ({"template_tokens": -1}, "template_tokens: expected a whole number of 0 or more, got -1"),
-    ({"values": 1}, "values: expected a whole number of 2 or more, got 1"),
+    ({"values": 1}, "values: expected a multiple of 2, one part for each language, got 1"),
+    ({"values": 0}, "values: expected a whole number of 1 or more, got 0"),
     (
         {"values": 40, "languages": 3},
         "values: expected a multiple of 3, one part for each language, got 40",
@@ -26,7 +30,46 @@ IMPOSSIBLE = [
     ({"style": "poems"}, "style: expected one of triples, biographies, got 'poems'"),
     ({"tokens": "words"}, "tokens: expected one of symbols, bytes, bpe, got 'words'"),
     ({"parallel_by": "value"}, "parallel_by: expected one of fact, subject, got 'value'"),
-    ({"home_language_share": 2}, "home_language_share: expected a share from 0 to 1, got 2"),
+    (
+        {"home_language_share": 2},
+        "home_language_share: expected a share from 0 to 1, or a list of one for each language, "
+        "got 2",
+    ),
+    (
+        {"home_language_share": {0: 0.5}},
+        "home_language_share: expected a share from 0 to 1, or a list of one for each language, "
+        "got {0: 0.5}",
+    ),
+    (
+        {"home_language_share": [0.5, "a"]},
+        "home_language_share: expected a share from 0 to 1, got 'a'",
+    ),
+    (
+        {"exposure_shares": 0.5},
+        "exposure_shares: expected a list of shares, one for each language, got 0.5",
+    ),
+    (
+        {"exposure_shares": "ab"},
+        "exposure_shares: expected a list of shares, one for each language, got 'ab'",
+    ),
+    (
+        {"exposure_shares": [True, 0.0]},
+        "exposure_shares: expected a share from 0 to 1, got True",
+    ),
+    ({"parallel_share": True}, "parallel_share: expected a share from 0 to 1, got True"),
+    (
+        {"vocab_size": math.nan},
+        "vocab_size: expected a whole number of 1 or more, got nan",
+    ),
+    ({"tokens": ["bpe"]}, "tokens: expected one of symbols, bytes, bpe, got ['bpe']"),
+    ({"transliterated": "yes"}, "transliterated: expected True or False, got 'yes'"),
+    ({"repeat_names": 0}, "repeat_names: expected True or False, got 0"),
+    ({"seed": None}, "seed: expected a whole number, got None"),
+    ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
+    (
+        {"name_pool": 5},
+        "name_pool: expected None, since names='single' draws from no pool, got 5",
+    ),
     (
         {"home_language_share": 0.5, "languages": 3},
         "home_language_share: expected 3 shares, one for each language, got 0.5",
@@ -106,8 +149,42 @@ IMPOSSIBLE = [
 @pytest.mark.parametrize(("changed", "message"), IMPOSSIBLE)
 def test_impossible_worlds_are_refused(changed, message) -> None:
     with pytest.raises(InputError) as refused:
-        make_world(**SMALL | changed, seed=0)
+        make_world(**SMALL | {"seed": 0} | changed)
     assert str(refused.value) == message
+
+
+def test_every_setting_refuses_what_no_setting_is() -> None:
+    for field in dataclasses.fields(WorldSettings):
+        with pytest.raises(InputError) as refused:
+            make_world(**SMALL | {"seed": 0, field.name: {"x"}})
+        assert (refused.value.where, refused.value.got) == (field.name, "{'x'}")
+
+
+def test_numbers_of_numpy_make_the_same_settings() -> None:
+    plain = {
+        **SMALL,
+        "informativeness": 0.1,
+        "parallel_share": 1,
+        "home_language_share": 0.7,
+        "exposure_shares": (0.9, 0.1),
+        "transliterated": True,
+        "tokens": "bpe",
+        "vocab_size": 300,
+        "seed": 3,
+    }
+    theirs = plain | {
+        "subjects": np.int64(12),
+        "informativeness": np.float32(0.1),
+        "parallel_share": np.uint8(1),
+        "home_language_share": np.float64(0.7),
+        "exposure_shares": np.array([0.9, 0.1], dtype=np.float32),
+        "transliterated": np.True_,
+        "vocab_size": np.int32(300),
+        "seed": np.int64(3),
+    }
+    one, other = make_world(**plain).settings, make_world(**theirs).settings
+    assert repr(one) == repr(other)
+    assert digest(encode(one, "world")) == digest(encode(other, "world"))
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,20 @@ def test_parallel_subjects_are_told_in_all_languages_whole() -> None:
     assert np.bincount(world.home_S[monolingual]).tolist() == [150, 150]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize(("languages", "subjects"), [(2, 12), (3, 10), (4, 4)])
+def test_quotas_of_homes_hold_whatever_subjects_are_parallel(languages, subjects, share) -> None:
+    given = {"languages": languages, "subjects": subjects, "values": 12, "seed": 0}
+    world = make_world(**given, parallel_share=share, parallel_by="subject")
+    np.testing.assert_array_equal(world.home_S, make_world(**given).home_S)
+    homes = np.bincount(world.home_S, minlength=languages)
+    assert homes.tolist() == quotas(subjects, (1 / languages,) * languages)
+    is_parallel_S = world.is_parallel_SR.all(axis=1)
+    assert is_parallel_S.sum() == round(share * subjects)
+    parallel = np.bincount(world.home_S[is_parallel_S], minlength=languages)
+    assert (abs(parallel - is_parallel_S.sum() * homes / subjects) < 1).all()
+
+
 def test_facts_are_shown_at_home_and_parallel_ones_everywhere() -> None:
     world = make_world(languages=4, parallel_share=0.3, seed=0)
     for subject in range(400):
@@ -144,7 +158,28 @@ def test_documents_of_a_language_tell_what_it_is_shown() -> None:
         assert value == f"{relation}v{world.value_SR[fact]}"
 
 
-def test_documents_of_no_language_are_refused() -> None:
-    world = make_world(**SMALL, seed=0)
-    with pytest.raises(InputError, match=r"^lang: expected a language from 0 to 1, got 2$"):
-        world.documents(1, np.random.default_rng(0), 2)
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (
+            lambda world, rng: world.documents(1, rng, 2),
+            "lang: expected a whole number from 0 to 1, got 2",
+        ),
+        (
+            lambda world, rng: world.sample(1, rng, "a"),
+            "lang: expected a whole number from 0 to 1, got 'a'",
+        ),
+        (
+            lambda world, rng: world.sample(-1, rng),
+            "num: expected a whole number of 0 or more, got -1",
+        ),
+        (
+            lambda world, rng: world.documents(2.5, rng),
+            "num: expected a whole number of 0 or more, got 2.5",
+        ),
+    ],
+)
+def test_samples_of_no_language_or_number_are_refused(ask, message) -> None:
+    with pytest.raises(InputError) as refused:
+        ask(make_world(**SMALL, seed=0), np.random.default_rng(0))
+    assert str(refused.value) == message

@@ -234,15 +234,82 @@ def test_intervals_are_of_the_seed_and_of_the_target_alone() -> None:
 def test_runs_of_one_trunk_move_together() -> None:
     """What moves curve and fine-tuned model alike leaves D_E where it is."""
     apart, _ = noisy(power, np.random.default_rng(3), scatter=0.02, num_seeds=3)
-    together = [replace(x, trunk=x.seed) for x in apart]
+    still, _ = noisy(power, np.random.default_rng(3), scatter=0.0, num_seeds=3)
+    moves = {"0": 0.98, "1": 1.0, "2": 1.02}
+    together = [
+        replace(x, nats_per_byte=x.nats_per_byte * moves[x.seed], trunk=x.seed) for x in still
+    ]
 
     def width(losses: Sequence[Loss]) -> float:
-        low, high = one(losses, "linear").interval or (None, None)
+        low, high = one(losses).interval or (None, None)
         assert low is not None
         assert high is not None
         return high - low
 
-    assert width(together) < 0.2 * width(apart)
+    assert width(together) < 0.3 * width(apart)
+
+
+FLAT = [Loss("nl", "scratch", size, 2.0) for size in SIZES]
+
+
+@pytest.mark.parametrize(
+    ("nats", "effective", "censored"),
+    [(1.9, SIZES[-1], "at_least"), (2.0, SIZES[0], "at_most"), (2.1, SIZES[0], "at_most")],
+)
+@pytest.mark.parametrize("rule", ["log-log", "power", "linear"])
+def test_a_flat_curve_gives_bounds_and_says_so(
+    rule: Rule, nats: float, effective: float, censored: str
+) -> None:
+    losses = [*FLAT, Loss("nl", "en", 5_000, nats)]
+    found = one(losses, rule)
+    assert (found.data_effective_bytes, found.censored) == (effective, censored)
+    assert found.remark == "the loss from scratch is the same at all sizes: no size can be read off"
+    assert data_transfer(losses, rule=rule, seed=0).remarks == (f"nl: {found.remark}",)
+
+
+def test_equal_losses_of_several_seeds_are_no_scatter_of_zero() -> None:
+    losses = [replace(x, seed=seed) for x in scratch() for seed in "01"]
+    found = one([*losses, Loss("nl", "en", 20_000, 2.0)])
+    assert found.interval is None
+    assert found.reason == "runs of several seeds have the same loss: no scatter to tell from"
+    assert one([*scratch(), Loss("nl", "en", 20_000, 2.0)]).remark == ""
+
+
+def test_a_fit_that_misses_the_runs_says_by_how_much_and_ends_in_bounds() -> None:
+    """Two curves that c + a · D^-b cannot follow: still falling at the end, steep in the middle."""
+
+    def read(curve: Sequence[float], nats: float, rule: Rule = "power") -> Transfer:
+        points = [Loss("nl", "scratch", size, x) for size, x in zip(SIZES, curve, strict=True)]
+        return one([*points, Loss("nl", "en", 5_000, nats)], rule)
+
+    falling = [2.5, 1.55, 1.5, 1.45, 1.44, 1.40]
+    bound, within = read(falling, 1.41), read(falling, 1.41, "log-log")
+    assert (bound.data_effective_bytes, bound.censored) == (SIZES[-1], "at_least")
+    told = "the power fit misses the runs from scratch: at the loss of "
+    assert bound.remark == f"{told}10 MB it gives a size beyond those measured"
+    assert bound.to_record()["remark"] == bound.remark
+    assert within.censored is None
+    assert within.remark == ""
+    steep = read([2.5, 2.4, 2.2, 1.6, 1.42, 1.40], 2.2)
+    assert steep.data_effective_bytes == pytest.approx(134_000, rel=0.01)
+    assert steep.remark == f"{told}300 kB it gives 134 kB"
+
+
+def test_two_trunks_at_six_sizes_are_two_runs() -> None:
+    moves = {"a": 0.99, "b": 1.01}
+    trunks = [
+        Loss("nl", "scratch", size, power(size) * move, name, f"trunk {name}")
+        for size in SIZES
+        for name, move in moves.items()
+    ]
+    found = one([*trunks, Loss("nl", "en", 10_000, power(5e5))])
+    assert found.signature["num_free"] == 1
+    low, high = found.interval or (0.0, 0.0)
+    apart = one([*(replace(x, trunk="") for x in trunks), Loss("nl", "en", 10_000, power(5e5))])
+    assert apart.signature["num_free"] == 6
+    assert apart.interval is not None
+    assert None not in apart.interval
+    assert low is None or high is None or high - low > 3 * (apart.interval[1] - apart.interval[0])
 
 
 def test_records_have_the_promised_keys() -> None:
@@ -256,5 +323,7 @@ def test_records_have_the_promised_keys() -> None:
         "censored",
         "interval",
         "rule",
+        "reason",
+        "remark",
     } <= set(record)
     assert set(RULES) == {"log-log", "power", "linear", "published"}

@@ -21,14 +21,20 @@ def transfer(source="en", *, size=1_000, effective=5_000.0, censored=None, inter
     return Transfer("nl", source, size, effective, censored, interval, "log-log", {})
 
 
-def found(losses=(), transfers=(), repairs=()):
+def signatures(losses, weighed, *, ended_by_epochs=(), languages=("en", "ru", "nl")):
+    return failure_signatures(losses, weighed, ended_by_epochs=ended_by_epochs, languages=languages)
+
+
+def found(losses=(), transfers=(), repairs=(), **settings):
     weighed = DataTransfer(tuple(transfers), tuple(repairs))
-    return [(one.name, one.evidence) for one in failure_signatures(losses or scratch(), weighed)]
+    return [
+        (one.name, one.evidence) for one in signatures(losses or scratch(), weighed, **settings)
+    ]
 
 
 def test_a_sound_study_has_none():
     losses = [*scratch(), Loss("nl", "en", 1_000, 2.6 * math.log(2)), Loss("nl", "en", 0, 2.0)]
-    assert failure_signatures(losses, data_transfer(losses, seed=0)) == ()
+    assert signatures(losses, data_transfer(losses, seed=0)) == ()
 
 
 def test_high_loss_in_all_languages():
@@ -41,7 +47,7 @@ def test_high_loss_in_all_languages():
 def test_a_curve_that_does_not_fall():
     losses = [*scratch(bits=(3.0, 2.0, 2.2)), Loss("nl", "en", 1_000, 2.6 * math.log(2))]
     weighed = data_transfer(losses, seed=0)
-    (one,) = failure_signatures(losses, weighed)
+    (one,) = signatures(losses, weighed)
     assert one.name == "a from-scratch curve that does not fall"
     assert one.evidence == weighed.repairs[0].describe()
     assert "10,000, 100,000 bytes" in one.evidence
@@ -62,6 +68,31 @@ def test_sources_whose_intervals_do_not_touch():
         assert found(transfers=[other, high]) == []
     open_below = transfer("ru", interval=(None, 2e3))
     assert found(transfers=[open_below, high]) == [(name, "nl at 1,000 bytes: ru under en")]
+
+
+def test_controls_and_the_target_itself_are_no_sources_that_differ():
+    high, low = transfer("en", interval=(3e3, 5e3)), (0.0, 2e3)
+    controls = [
+        transfer(name, interval=low) for name in ("shuffled", "code", "en/mlp", "en+nl:0.01", "nl")
+    ]
+    assert found(transfers=[high, *controls]) == []
+    assert len(found(transfers=[high, transfer("ru", interval=low)])) == 1
+
+
+def test_runs_from_scratch_that_epochs_ended():
+    losses = scratch()
+    tuned = Loss("nl", "en", 1_000, 2.0, "0")
+    at_one = found(losses, ended_by_epochs=[losses[0], losses[1], losses[2], tuned])
+    assert at_one == [
+        (
+            "a starved from-scratch curve",
+            "2 runs on 1,000 bytes of nl ended by the number of epochs; "
+            "1 run on 10,000 bytes of nl ended by the number of epochs",
+        )
+    ]
+    assert found(losses, ended_by_epochs=[tuned]) == []
+    (one,) = signatures(losses, DataTransfer((), ()), ended_by_epochs=losses[:1])
+    assert "raise max_epochs" in one.cause
 
 
 def test_pretraining_that_costs_bytes():
@@ -90,7 +121,7 @@ def test_cells_that_are_bounds():
 
 
 def test_a_signature_is_told_with_its_cause():
-    (one,) = failure_signatures(scratch(bits=(5.0, 4.5, 4.0)), DataTransfer((), ()))
+    (one,) = signatures(scratch(bits=(5.0, 4.5, 4.0)), DataTransfer((), ()))
     assert one.to_record() == {
         "name": "high loss in all languages",
         "evidence": "best 4.00 bits per byte",

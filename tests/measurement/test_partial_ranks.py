@@ -172,6 +172,11 @@ def test_undefined_correlations_say_why(x, y, covariates, reason) -> None:
     assert found.reason == reason
 
 
+def test_what_there_is_too_little_of_is_named() -> None:
+    found = partial_spearman([1, 2], [1, 2], [[1, 2]], counted="facts", seed=0)
+    assert found.reason == "2 facts, at least 4 are needed"
+
+
 def test_nearly_all_ties_have_no_interval() -> None:
     found = spearman([1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 1, 0], seed=0)
     assert found.rho is not None

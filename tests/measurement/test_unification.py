@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
 from lingraft.errors import InputError
-from lingraft.measurement.unification import unification
+from lingraft.measurement.unification import middle_layer, unification
 from lingraft.seeds import derive
 
 CENTRINGS = ("together", "by language", "none")
@@ -64,24 +64,39 @@ def cosine(x, y) -> float:
     return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
 
 
-def brute(a, b, drawn) -> dict[str, float]:
+def brute(a, b, drawn, centring) -> dict[str, float]:
     """The definitions, over a list of facts that may name one more than once."""
     pairs = [(i, j) for i in drawn for j in drawn if i != j]
+    num = len(a)
+    all_same = sum(cosine(x, y) for x, y in zip(a, b, strict=True)) / num
+    k = (1 + all_same) / (2 * (num - 1))
+    # What centring took of a fact's cosine with itself in the other language, with a stranger in
+    # its own, and with a stranger in the other one.
+    nothing = lambda x: x  # noqa: E731
+    own, near, far = {
+        "none": (nothing, nothing, nothing),
+        "by language": (
+            nothing,
+            lambda x: (1 + (num - 1) * x) / num,
+            lambda x: (all_same + (num - 1) * x) / num,
+        ),
+        "together": (lambda x: (x + k) / (1 + k),) * 3,
+    }[centring]
 
     def mean(items):
         items = list(items)
         return sum(items) / len(items) if items else np.nan
 
     def win(x, other, stranger):
-        lead = cosine(x, other) - cosine(x, stranger)
+        lead = own(cosine(x, other)) - near(cosine(x, stranger))
         return 0.5 if abs(lead) < 1e-9 else float(lead > 0)
 
     def rank(i, x, y):
         return 1 + sum(cosine(x[i], y[j]) > cosine(x[i], y[i]) for j in range(len(y)) if j != i)
 
-    same = mean(cosine(a[i], b[i]) for i in drawn)
-    in_a = mean(cosine(a[i], a[j]) for i, j in pairs)
-    in_b = mean(cosine(b[i], b[j]) for i, j in pairs)
+    same = own(mean(cosine(a[i], b[i]) for i in drawn))
+    in_a = near(mean(cosine(a[i], a[j]) for i, j in pairs))
+    in_b = near(mean(cosine(b[i], b[j]) for i, j in pairs))
     auc_a = mean(win(a[i], b[i], a[j]) for i, j in pairs)
     auc_b = mean(win(b[i], a[i], b[j]) for i, j in pairs)
     rank_a = mean(1 / rank(i, a, b) for i in drawn)
@@ -92,7 +107,7 @@ def brute(a, b, drawn) -> dict[str, float]:
         "stranger": stranger,
         "stranger_a": in_a,
         "stranger_b": in_b,
-        "cross_stranger": mean(cosine(a[i], b[j]) for i, j in pairs),
+        "cross_stranger": far(mean(cosine(a[i], b[j]) for i, j in pairs)),
         "unification": same - stranger,
         "normalized": (same - stranger) / (1 - stranger),
         "auc": (auc_a + auc_b) / 2,
@@ -136,10 +151,10 @@ def test_all_scores_and_intervals_are_the_definitions(pair, centring, seed) -> N
     num = len(a)
     found = layer(a, b, centring=centring, seed=seed)
     centred = centre(a, b, centring)
-    expected = brute(*centred, range(num))
+    expected = brute(*centred, range(num), centring)
     generator = np.random.default_rng(derive(seed, "unification", num))
     counts = generator.multinomial(num, np.full(num, 1 / num), size=20)
-    resampled = [brute(*centred, np.repeat(np.arange(num), row)) for row in counts]
+    resampled = [brute(*centred, np.repeat(np.arange(num), row), centring) for row in counts]
     for name in COSINES:
         estimate = getattr(found, name)
         assert estimate.value == pytest.approx(expected[name], abs=1e-9)
@@ -150,10 +165,11 @@ def test_all_scores_and_intervals_are_the_definitions(pair, centring, seed) -> N
             ends = np.quantile(drawn, [0.025, 0.975])
             assert estimate.interval == pytest.approx(tuple(ends), abs=1e-7)
     assert np.mean(found.by_fact) == pytest.approx(expected["unification"], abs=1e-9)
-    first = cosine(centred[0][0], centred[1][0]) - np.mean(
-        [(cosine(x[0], x[j])) for x in centred for j in range(1, num)]
-    )
-    assert found.by_fact[0] == pytest.approx(first, abs=1e-9)
+    if centring == "none":
+        first = cosine(a[0], b[0]) - np.mean(
+            [(cosine(x[0], x[j])) for x in centred for j in range(1, num)]
+        )
+        assert found.by_fact[0] == pytest.approx(first, abs=1e-9)
 
 
 @given(states())
@@ -179,39 +195,76 @@ def test_debiased_cka_is_over_four_facts_that_differ(pair) -> None:
         assert found.cka_debiased.reason == f"{len(pair[0])} facts do not determine it"
 
 
-def test_one_space_of_orthogonal_facts_is_unified() -> None:
-    num = 12
+@pytest.mark.parametrize("num", [2, 3, 12])
+def test_one_space_of_orthogonal_facts_is_unified(num) -> None:
     facts = np.eye(num)
-    found = layer(facts, facts, centring="none")
-    for name in ("same_fact", "unification", "normalized", "auc", "reciprocal_rank"):
-        assert getattr(found, name).value == pytest.approx(1, abs=1e-12)
-        assert getattr(found, name).interval == pytest.approx((1, 1), abs=1e-12)
-    assert found.stranger.value == found.cross_stranger.value == 0
-    assert found.cka.value == pytest.approx(1)
-    # Centring makes strangers repel each other, by which U is above 1; U' is not.
-    for centring in ("together", "by language"):
-        centred = layer(facts, facts, centring=centring)
-        assert centred.stranger.value == pytest.approx(-1 / (num - 1))
-        assert centred.unification.value == pytest.approx(1 + 1 / (num - 1))
-        assert centred.normalized.value == pytest.approx(1)
+    for centring in CENTRINGS:
+        found = layer(facts, facts, centring=centring)
+        for name in ("same_fact", "unification", "normalized", "auc", "reciprocal_rank"):
+            assert getattr(found, name).value == pytest.approx(1, abs=1e-12)
+            if num > 3:  # fewer are too few for intervals
+                assert getattr(found, name).interval == pytest.approx((1, 1), abs=1e-12)
+        assert found.stranger.value == pytest.approx(0, abs=1e-12)
+        assert found.cross_stranger.value == pytest.approx(0, abs=1e-12)
+        assert found.by_fact == pytest.approx([1.0] * num)
+        assert found.cka.value == pytest.approx(1)
 
 
-def test_facts_of_each_language_in_a_space_of_their_own_are_not() -> None:
+@pytest.mark.parametrize("centring", CENTRINGS)
+def test_facts_of_each_language_in_a_space_of_their_own_are_not(centring) -> None:
     num = 12
-    a, b = np.eye(2 * num)[:num], np.eye(2 * num)[num:]
-    found = layer(a, b, centring="none")
-    assert found.unification.value == found.normalized.value == 0
+    found = layer(np.eye(2 * num)[:num], np.eye(2 * num)[num:], centring=centring)
+    for name in ("same_fact", "stranger", "cross_stranger", "unification", "normalized"):
+        assert getattr(found, name).value == pytest.approx(0, abs=1e-12)
+    assert found.unification.interval == pytest.approx((0, 0), abs=1e-12)
     assert found.auc.value == found.auc_from_a.value == 0.5
     chance = sum(1 / rank for rank in range(1, num + 1)) / num
     assert found.reciprocal_rank_from_b.value == pytest.approx(chance)
-    apart = layer(a, b, centring="by language")
-    assert apart.unification.value == pytest.approx(1 / (num - 1))
-    generator = np.random.default_rng(0)
-    noise = layer(*generator.normal(size=(2, 200, 60)), centring="by language")
-    assert noise.unification.value == pytest.approx(0, abs=0.02)
-    assert noise.auc.value == pytest.approx(0.5, abs=0.05)
-    assert noise.cka_debiased.value == pytest.approx(0, abs=0.05)
-    assert noise.cka.value > 0.15
+
+
+@pytest.mark.parametrize("num", [10, 20, 40])
+@pytest.mark.parametrize("centring", CENTRINGS)
+def test_noise_is_no_unification_and_intervals_say_so(centring, num) -> None:
+    """The means of 150 draws, five standard errors wide, and intervals of about the right size."""
+    generator = np.random.default_rng(num)
+    draws = [
+        layer(*generator.normal(size=(2, num, 32)), centring=centring, seed=n, num_resamples=200)
+        for n in range(150)
+    ]
+    for name, chance in (("unification", 0.0), ("normalized", 0.0), ("auc", 0.5)):
+        found = [getattr(draw, name) for draw in draws]
+        drawn = [one.value for one in found]
+        assert abs(np.mean(drawn) - chance) < 5 * np.std(drawn) / np.sqrt(len(drawn))
+        covered = [one.interval[0] <= chance <= one.interval[1] for one in found]
+        assert 0.86 <= np.mean(covered) <= 1
+    assert np.mean([draw.cka.value for draw in draws]) > 0.15
+    debiased = [draw.cka_debiased.value for draw in draws]
+    assert np.mean(debiased) == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("centring", ["together", "by language"])
+def test_centring_few_facts_measures_what_many_would_show(centring) -> None:
+    """Facts, noise of each language and a place of each: U as of a mean that is known."""
+    generator = np.random.default_rng(11)
+    num, width = 6, 400
+    found = []
+    for _ in range(150):
+        facts = generator.normal(size=(num, width))
+        place = np.zeros(width)
+        place[0] = 0.0 if centring == "by language" else np.sqrt(width / 2)
+        noise = generator.normal(size=(2, num, width))
+        found.append(layer(facts + noise[0] + place, facts + noise[1] - place, centring=centring))
+    # Squares: of a fact and of noise `width` each, of the place half of that where it counts.
+    apart = 0.0 if centring == "by language" else 0.25
+    expected = {
+        "same_fact": (0.5 - apart) / (1 + apart),
+        "stranger": apart / (1 + apart),
+        "cross_stranger": -apart / (1 + apart),
+        "unification": (0.5 - 2 * apart) / (1 + apart),
+    }
+    for name, value in expected.items():
+        drawn = [getattr(one, name).value for one in found]
+        assert np.mean(drawn) == pytest.approx(value, abs=0.012), name
 
 
 def test_states_that_only_tell_the_language() -> None:
@@ -236,18 +289,21 @@ def test_the_first_state_without_direction_is_named() -> None:
     assert found.auc.reason == "1 states without direction, the first of fact 2 in B"
 
 
-def test_permuting_facts_destroys_unification() -> None:
+@pytest.mark.parametrize("centring", CENTRINGS)
+def test_permuting_facts_destroys_unification(centring) -> None:
     generator = np.random.default_rng(3)
     facts = generator.normal(size=(60, 20))
     a, b = facts + 0.2 * generator.normal(size=(2, 60, 20))
-    found, moved = layer(a, b), layer(a, np.roll(b, 1, axis=0))
+    found, moved = (layer(a, other, centring=centring) for other in (b, np.roll(b, 1, axis=0)))
     assert found.unification.value > 0.9
     assert found.unification.interval[0] > 0.85
     assert found.auc.value > 0.99
     assert abs(moved.unification.value) < 0.1
     assert moved.auc.value == pytest.approx(0.5, abs=0.1)
     assert moved.cka_debiased.value < 0.1 < found.cka_debiased.value
-    assert moved.stranger.value == pytest.approx(found.stranger.value)
+    # What the mean of both takes depends on whether a fact is one in both.
+    within = 0.01 if centring == "together" else 1e-9
+    assert moved.stranger.value == pytest.approx(found.stranger.value, abs=within)
 
 
 @settings(max_examples=40)
@@ -356,3 +412,9 @@ def test_bad_input_is_refused(changes, expected, got, where) -> None:
         unification(arguments.pop("a"), arguments.pop("b"), **arguments)
     assert expected in error.value.expected
     assert (error.value.got, error.value.where) == (got, where)
+
+
+def test_as_many_layers_lie_below_the_middle_as_above_or_one_more() -> None:
+    assert [middle_layer(num) for num in (0, 1, 2, 3, 4, 30)] == [0, 1, 1, 2, 2, 15]
+    for num in range(1, 40):
+        assert middle_layer(num) - (num - middle_layer(num)) in (0, 1)

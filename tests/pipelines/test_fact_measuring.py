@@ -1,5 +1,6 @@
 """Facts in several languages: what is recalled, what crosses over, and where languages meet."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lingraft.corpus.fact_records import FactData, read_facts
+from lingraft.corpus.records import Rejected
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.measurement import Scored
@@ -294,6 +296,87 @@ def test_one_answer_for_all_has_no_stranger_to_patch_with(loaded):
     assert (record["value"], record["reason"]) == (None, "no two facts with different answers")
 
 
+def test_a_source_language_that_is_not_asked_has_records_that_say_so(loaded):
+    """Twelve facts known in German and asked in English and Dutch, and two known in English."""
+    at_home = [{**row, "source_lang": "en" if n < 4 else "de"} for n, row in enumerate(rows())]
+    found = records(loaded, read_facts(at_home), "recall", "unification")
+    transfers = [r for r in found if r["name"] == "transfer"]
+    assert [(r["source_lang"], r["target_lang"]) for r in transfers] == [
+        ("en", "nl"), ("de", "en"), ("de", "nl"),
+    ]  # fmt: skip
+    assert transfers[0]["statistics"]["num_facts"] == 2
+    reason = "the facts of this source language are not asked in it"
+    for name in ("transfer", "unification_transfer"):
+        german = [r for r in found if r["name"] == name and r["source_lang"] == "de"]
+        assert [(r["value"], r["interval"], r["reason"]) for r in german] == [
+            (None, None, reason)
+        ] * (2 if name == "transfer" else 4)
+        assert {r["num_without_partner"] for r in german} == {10}
+        assert {r["signature"]["seed"] for r in german} == {0}
+    few = named(found, "unification_transfer", source_lang="en", outcome="log_prob")
+    assert few["reason"] in [f"{n} facts, at least 5 are needed" for n in range(3)]
+
+
+def test_facts_that_one_language_alone_asks_for_are_counted(loaded):
+    data = read_facts(rows()[:20] + rows()[20::2])
+    found = records(loaded, data, "recall", "unification")
+    assert named(found, "recall", lang="en")["statistics"]["num_facts"] == 12
+    assert named(found, "transfer", source_lang="en")["statistics"]["num_facts"] == 10
+    for name, fields in (
+        ("transfer", {"source_lang": "en"}),
+        ("transfer", {"source_lang": "nl"}),
+        ("patching", {"source_lang": "nl"}),
+        ("unification", {"at": "last"}),
+    ):
+        assert named(found, name, **fields)["num_without_partner"] == 2
+    assert named(found, "unification", at="last")["num_facts"] == 10
+
+
+@pytest.mark.parametrize("stated", [[], [0, 1], [0, 1, 2, 3]])
+def test_what_the_answers_frequency_is_is_told(loaded, stated):
+    """No fact, every second fact and every fact has one."""
+    given = [
+        {**row, "frequency": 7 + n} if n % 4 in stated else row for n, row in enumerate(rows())
+    ]
+    found = records(loaded, read_facts(given), "recall", "unification")
+    record = named(found, "unification_transfer", source_lang="en", outcome="is_right")
+    assert record["signature"]["answer_frequency"] == record["answer_frequency"]
+    if len(stated) == 4:
+        assert record["answer_frequency"] == "stated in the file"
+        return
+    start, _, missing = record["answer_frequency"].partition("; ")
+    assert start == "facts of the file with the answer"
+    num_missing, num = (int(word) for word in missing.split() if word.isdigit())
+    assert num == record["num_facts"]
+    assert num_missing == num if not stated else 0 < num_missing < num
+
+
+def test_facts_that_the_model_cannot_read_are_left_out_by_line(loaded, tmp_path):
+    """A window of 40 tokens, and one question and one answer that do not fit."""
+    given = rows()
+    given[2]["prompt"] = "file " * 60 + "file"
+    given[2]["subject"] = "file"
+    given[5]["answer"] = "file " * 60
+    path = tmp_path / "facts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in given) + "{\n", encoding="utf-8")
+    notes: list[str] = []
+    found = measure_facts(
+        loaded.model,
+        loaded.tokenizer,
+        read_facts(path),
+        on=["recall", "unification"],
+        seed=0,
+        settings=replace(QUICK, window_tokens=40),
+        note=notes.append,
+    )
+    reason = "question and answer of more than 39 tokens"
+    # The lens asks for the long answer after the other language's question too.
+    assert notes == [f"left out 3 x {reason} ({path}:3)"]
+    assert all(r["rejected"] == {reason: 3, "bad JSON": 1} for r in found)
+    assert named(found, "recall", lang="nl")["statistics"]["num_facts"] == 11
+    assert named(found, "unification", at="last")["num_facts"] == 10
+
+
 def test_facts_without_a_partner_are_refused(loaded):
     alone = read_facts([r for n, r in enumerate(rows()) if (n % 4 == 0) or (n % 4 == 3)])
     with pytest.raises(InputError) as caught:
@@ -304,3 +387,10 @@ def test_facts_without_a_partner_are_refused(loaded):
     )
     with pytest.raises(InputError, match="--facts: expected at least one fact, got none"):
         records(loaded, FactData(()), "unification")
+    lost = FactData(alone.facts, (Rejected("f", 3, "bad JSON"), Rejected("f", 5, "bad JSON")))
+    with pytest.raises(InputError) as caught:
+        records(loaded, lost, "recall")
+    assert caught.value.got == "12 facts in en, nl without any; left out 2 x bad JSON (f:3)"
+    with pytest.raises(InputError) as caught:
+        records(loaded, FactData((), lost.rejected), "recall")
+    assert caught.value.got == "none; left out 2 x bad JSON (f:3)"

@@ -92,6 +92,30 @@ def test_doses_that_do_not_fit_are_refused(
     assert (error.value.where, error.value.got) == (where, got)
 
 
+@pytest.mark.parametrize(
+    ("given", "where", "got"),
+    [
+        ({"cue_flips": "x"}, "cue_flips", "'x'"),
+        ({"informativeness": "0.5,0.5"}, "informativeness", "0.5 twice"),
+        ({"parallel_shares": "1"}, "parallel_share", "0"),
+        ({"seeds": 0}, "seeds", "0"),
+        ({"steps": -5}, "steps", "-5"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_runs(
+    given: dict[str, Any], where: str, got: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        study.plan_recipe(RECIPE, "laptop", given)
+    assert (error.value.where, error.value.got) == (where, got)
+
+
+def test_one_dose_may_come_as_a_number() -> None:
+    given = {"informativeness": 0, "cue_flips": 0.1, "spellings": ""}
+    names = {one.name for one in study.plan_recipe(RECIPE, "laptop", given).order}
+    assert {"arm-balanced-attributes-0", "arm-code-mixed-text-0.1"} <= names
+
+
 @pytest.mark.parametrize("name", ["num_seeds", "num_spelled_facts", "num_probes", "num_traced"])
 def test_settings_of_nothing_are_refused(name: str) -> None:
     counts = {"num_seeds": 2, "num_spelled_facts": 3, "num_probes": 4, "num_traced": 1, name: 0}

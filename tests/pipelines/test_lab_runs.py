@@ -12,7 +12,15 @@ from lingraft.files import read_json
 from lingraft.lab import Member, TinyDecoder, World, build_world, make_world, train_ensemble
 from lingraft.lab.decoders import initial_weights
 from lingraft.measurement.unification import unification
-from lingraft.pipelines.lab_runs import CELLS, Cell, LabSettings, _Observer, train_cells
+from lingraft.pipelines.lab_runs import (
+    CELLS,
+    CENTRINGS,
+    Cell,
+    LabSettings,
+    _Observer,
+    train_cells,
+)
+from lingraft.pipelines.told_values import tokens_per_value
 from lingraft.runtime import Runtime
 from lingraft.study.progress import NullProgress
 
@@ -41,10 +49,10 @@ def random_member(world: World, seed: int = 0) -> Member:
         MODEL,
         num_tokens=world.num_tokens,
         max_tokens=world.max_tokens,
-        seeds=[seed],
+        seed=seed,
         dtype=torch.float32,
     )
-    return Member(MODEL, {name: 5 * w[0] for name, w in drawn.items()})
+    return Member(MODEL, {name: 5 * w for name, w in drawn.items()})
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +102,6 @@ def test_curves_are_those_of_the_same_training_alone(members: list[dict[str, Any
         )
 
 
-def test_states_and_recall_are_of_different_facts() -> None:
-    world = small_world()
-    observer = _Observer(world, Cell(world.settings, 3), SETTINGS)
-    compared = set(observer._compared[0].fact_P.tolist())
-    asked = set(observer._asked[0].fact_P.tolist())
-    parallel = set(observer._parallel[0].fact_P.tolist())
-    assert len(compared) == len(asked) == 15
-    assert not compared & asked
-    assert not (compared | asked) & parallel
-    mono = set(np.flatnonzero(~world.is_parallel_SR.ravel()).tolist())
-    assert compared | asked <= mono
-    other = _Observer(world, Cell(world.settings, 4), SETTINGS)
-    assert set(other._asked[0].fact_P.tolist()) != asked
-
-
 def test_accuracies_and_unification_are_counted_by_hand() -> None:
     world = small_world()
     observer = _Observer(world, Cell(world.settings, 3), SETTINGS)
@@ -116,7 +109,7 @@ def test_accuracies_and_unification_are_counted_by_hand() -> None:
     observer.look(30, member)
     (point,) = observer._points
     same, cross, bits = [], [], []
-    for lang, probes in observer._asked.items():
+    for lang, probes in observer._questions.asked.items():
         logs_PV = member.log_probs(probes)
         for row in range(len(logs_PV)):
             hit = logs_PV[row].argmax() == probes.answer_P[row]
@@ -129,29 +122,57 @@ def test_accuracies_and_unification_are_counted_by_hand() -> None:
     assert point["same_accuracy"] == pytest.approx(np.mean(same))
     assert point["cross_accuracy"] == pytest.approx(np.mean(cross))
     assert point["same_bits_per_fact"] == pytest.approx(np.mean(bits))
-    states = [member.states(observer._compared[lang]) for lang in (0, 1)]
+    states = [member.states(observer._questions.compared[lang]) for lang in (0, 1)]
     for centring in ("together", "by language"):
         wanted = unification(*states, centring=centring, seed=0, num_resamples=1)
         found = [layer["unification"] for layer in point["layers"][centring]]
         assert found == pytest.approx([layer.unification.value for layer in wanted.layers])
 
 
-def test_a_patched_last_layer_answers_as_the_other_language_does() -> None:
+def test_the_end_has_intervals_of_both_centrings_and_places() -> None:
     world = small_world()
     observer = _Observer(world, Cell(world.settings, 3), SETTINGS)
     member = random_member(world)
-    states = {lang: member.states(observer._compared[lang]) for lang in (0, 1)}
-    patched = observer._patched(member, states)
-    asked, other = observer._compared[1], observer._compared[0]
-    # Values have the same tokens in both languages here.
-    assert np.array_equal(asked.candidates_PVC, other.candidates_PVC)
-    rows = np.arange(len(asked.fact_P))
-    plain_P = member.log_probs(asked)[rows, asked.answer_P]
-    logs_PV = member.log_probs(other)
-    own_P = logs_PV[rows, asked.answer_P]
-    assert patched[-1]["same_fact_nats"] == pytest.approx((own_P - plain_P).mean(), abs=1e-5)
-    assert patched[-1]["stranger_nats"] != pytest.approx(patched[-1]["same_fact_nats"], abs=1e-4)
-    assert len(patched) == MODEL.num_layers + 1
+    observer.look(60, member)
+    record = observer.record(np.ones(60))
+    for name, at_subject in (("unification", False), ("subject_unification", True)):
+        compared = observer._questions.compared
+        states = [member.states(compared[lang], subject=at_subject) for lang in (0, 1)]
+        for centring in CENTRINGS:
+            wanted = unification(*states, centring=centring, seed=0, num_resamples=1)
+            for layer, found in zip(wanted.layers, record[name][centring], strict=True):
+                value, interval = found["unification"]["value"], found["unification"]["interval"]
+                assert value == pytest.approx(layer.unification.value)
+                assert interval is None or interval[0] <= value <= interval[1]
+        assert record[name]["by language"][2]["unification"]["interval"] is not None
+    at_end = [layer["value"] for layer in record["language_probe"]]
+    assert at_end == record["curve"][-1]["language_probe"]
+    probed = record["subject_language_probe"][2]
+    assert probed["value"] is not None
+    # The subject's word is the same in both languages: its embedding tells none.
+    assert record["subject_language_probe"][0]["value"] == 0.5
+
+
+def test_losses_are_of_values_whatever_their_tokens() -> None:
+    for tokens in ("symbols", "bytes"):
+        world = small_world(tokens=tokens)
+        observer = _Observer(world, Cell(world.settings, 3), SETTINGS)
+        observer.look(30, random_member(world))
+        record = observer.record(np.full(60, 2.0))
+        num = tokens_per_value(world)
+        assert num == pytest.approx(1) if tokens == "symbols" else num > 3
+        assert record["curve"][0]["loss_nats"] == pytest.approx(2.0 * num)
+        assert record["statistics_nats"] < np.log(4)
+
+
+def test_states_of_four_languages_are_those_of_the_first_two() -> None:
+    world = small_world(languages=4)
+    observer = _Observer(world, Cell(world.settings, 3), SETTINGS)
+    observer.look(60, random_member(world))
+    record = observer.record(np.ones(60))
+    assert record["compared_languages"] == [0, 1]
+    assert record["recall"]["cross_accuracy"]["denominator"] == 3 * record["num_asked"]
+    assert len(observer._questions.compared) == 2
 
 
 def test_records_hold_what_the_report_needs(members: list[dict[str, Any]]) -> None:
@@ -164,8 +185,11 @@ def test_records_hold_what_the_report_needs(members: list[dict[str, Any]]) -> No
     assert np.shape(layer["checkerboard"]) == (24, 24)
     assert np.shape(layer["components"]["a"]) == (12, 2)
     for member in members:
-        assert len(member["unification"]) == len(member["subject_unification"]) == 3
         assert len(member["patching"]) == 3
+        assert member["floor"]["num_facts"] == 4
+        assert member["strangers"] == {"num_facts": 15, "num_same_relation": 15}
+        assert member["num_asked"] == member["num_compared"] == 15
+        assert member["num_monolingual"] == 32
         assert member["recall"]["chance_accuracy"] == 0.25
         assert len(member["curve"][0]["language_probe"]) == 3
     assert free["curve"][-1]["same_accuracy"] > 0.5
@@ -177,7 +201,9 @@ def test_one_checkpoint_is_no_curve_of_exposures() -> None:
     observer = _Observer(world, Cell(world.settings, 3), settings)
     observer.look(60, random_member(world))
     record = observer.record(np.ones(60))
-    assert record["effective_exposures"] == {"value": None, "reason": "one checkpoint is no curve"}
+    assert record["effective_exposures"] == {
+        "num_exposures": None, "reason": "one checkpoint is no curve"
+    }  # fmt: skip
 
 
 def test_worlds_without_monolingual_facts_are_refused() -> None:
@@ -192,3 +218,10 @@ def test_checkpoints_end_with_the_training(checkpoints: tuple[int, ...]) -> None
     with pytest.raises(InputError) as error:
         LabSettings(MODEL, steps=60, checkpoints=checkpoints)
     assert error.value.where == "checkpoints"
+
+
+@pytest.mark.parametrize("steps", [0, -5])
+def test_training_takes_steps(steps: int) -> None:
+    with pytest.raises(InputError) as error:
+        LabSettings(MODEL, steps=steps, checkpoints=(steps,))
+    assert (error.value.where, error.value.got) == ("steps", str(steps))

@@ -33,7 +33,7 @@ def test_a_language_that_there_is_not_is_refused() -> None:
     with pytest.raises(InputError) as error:
         make_world(**SMALL).sample(3, np.random.default_rng(0), lang=2)
     assert (error.value.where, error.value.got) == ("lang", "2")
-    assert error.value.expected == "a language from 0 to 1"
+    assert error.value.expected == "a whole number from 0 to 1"
 
 
 def test_a_language_is_known_after_its_stage_and_not_before(tmp_path: Path) -> None:

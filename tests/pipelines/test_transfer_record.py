@@ -1,5 +1,6 @@
 """The record of a whole study of data transfer: complete, and the same as its table of losses."""
 
+import csv
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ KEYS = {
     "losses",
     "transfers",
     "repairs",
+    "texts",
+    "tested_sources",
+    "untested",
+    "prediction_from_all",
     "units",
     "similarity",
     "contamination",
@@ -82,9 +87,14 @@ def test_the_record_tells_what_goes_with_transfer(record: dict[str, Any]) -> Non
         (MIXED, GREEK),
     ]
     assert {row["data_finetuned_bytes"] for row in record["associations"]} == {200, None}
-    known = [x for x in record["transfers"] if x["data_finetuned_bytes"] and not x["censored"]]
+    known = [
+        x
+        for x in record["transfers"]
+        if x["data_finetuned_bytes"] and not x["censored"] and x["source"] == "eng_Latn"
+    ]
+    assert record["tested_sources"] == ["eng_Latn"]
     assert record["variance"]["num_cells"] == len(known)
-    assert known or record["variance"]["reason"]
+    assert len(known) > 1 or record["variance"]["reason"]
     assert record["prediction"]
     processed = sum(x["processed_bytes"] for x in record["losses"])
     assert record["cost"]["processed_bytes"] == processed
@@ -104,6 +114,42 @@ def test_the_table_of_losses_gives_the_same_transfers(
             assert ours[key] == theirs[key]
         for key in ("data_effective_bytes", "data_transferred_bytes"):
             assert ours[key] == pytest.approx(theirs[key], rel=1e-6)
+
+
+def test_every_run_tells_what_ended_it_and_its_text(
+    transfer_study: tuple[Plan, Store, Artifact], record: dict[str, Any]
+) -> None:
+    with (transfer_study[2].path / "losses.csv").open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    keys = ("stopped", "num_bytes", "num_characters", "num_documents")
+    for row, line in zip(record["losses"], lines, strict=True):
+        assert [line[key] for key in keys] == [
+            "" if row[key] is None else str(row[key]) for key in keys
+        ]
+        size = row["dataset_bytes"]
+        assert (row["stopped"] is None) == (size == 0)
+        assert size - 3 <= row["num_bytes"] <= size
+        assert (row["num_documents"] > 0) == (size > 0)
+        wide = 1.4 if row["target"] == GREEK else 1.0
+        assert wide * row["num_characters"] <= row["num_bytes"]
+    # One epoch is all that the settings allow.
+    starved = [x for x in record["failures"] if x["name"] == "a starved from-scratch curve"]
+    ended = [x for x in record["losses"] if x["init"] == "scratch" and x["stopped"] == "epochs"]
+    assert bool(starved) == bool(ended)
+    assert ended
+    assert "2 runs on 200 bytes of nld_Latn" in starved[0]["evidence"]
+
+
+def test_texts_stand_in_the_record_with_what_was_done_to_them(record: dict[str, Any]) -> None:
+    found = [(text["name"], text["side"]) for text in record["texts"]]
+    assert found == [
+        ("eng_Latn", "source"),
+        ("shuffled", "source"),
+        (MIXED, "source"),
+        (DUTCH, "target"),
+        (GREEK, "target"),
+    ]
+    assert all({"removed", "repairs", "train_bytes"} <= text.keys() for text in record["texts"])
 
 
 def test_the_report_is_written(transfer_study: tuple[Plan, Store, Artifact]) -> None:

@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from transfer_study_cases import DUTCH, ENGLISH, RUNTIME, SETTINGS, SIZES, make_inputs, runs_of
@@ -13,6 +14,7 @@ from lingraft.pipelines.transfer_inputs import Source
 from lingraft.pipelines.transfer_study import transfer_plan
 from lingraft.runtime import Runtime
 from lingraft.study import Artifact, NullProgress, Plan, Store, run
+from lingraft.training.trunk import Trunk, train_trunk
 
 
 def test_runs_can_be_stopped_and_leave_no_checkpoints(
@@ -69,7 +71,19 @@ def test_a_reset_model_starts_between_the_pretrained_and_a_random_one(
     assert losses["en/embeddings"] > losses[str(ENGLISH)]
 
 
-def test_sizes_of_one_pass_share_a_trunk(transfer_files: dict[str, Path], tmp_path: Path) -> None:
+def test_sizes_of_one_pass_share_a_trunk(
+    transfer_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lingraft.pipelines import transfer_runs
+
+    read: set[tuple[int, int]] = set()
+
+    def spied(*args: Any, **settings: Any) -> Trunk:
+        trunk = train_trunk(*args, **settings)
+        read.update((branch.asked_bytes, branch.num_bytes) for branch in trunk.branches)
+        return trunk
+
+    monkeypatch.setattr(transfer_runs, "train_trunk", spied)
     inputs = make_inputs(
         transfer_files, targets=[DUTCH], finetuned_sizes=(0, 200, 400), one_pass=True
     )
@@ -80,7 +94,7 @@ def test_sizes_of_one_pass_share_a_trunk(transfer_files: dict[str, Path], tmp_pa
     record = read_json(report / "record.json")
     kinds = {(x["init"], x["dataset_bytes"], x["seed"], x["trunk"]) for x in record["losses"]}
     scratch = {("scratch", n, str(s), f"scratch, seed {s}") for n in SIZES for s in (0, 1)}
-    tuned = {(str(ENGLISH), n, "0", f"{ENGLISH}, seed 0") for n in (200, 400)}
+    tuned = {(str(ENGLISH), n, "0", f"pretrained on {ENGLISH}") for n in (200, 400)}
     assert kinds == scratch | tuned
     assert len({x["nats_per_byte"] for x in record["losses"]}) == len(kinds)
     largest = max(SIZES)
@@ -88,3 +102,12 @@ def test_sizes_of_one_pass_share_a_trunk(transfer_files: dict[str, Path], tmp_pa
     # The first seed tries every rate.
     assert 0 < sum(costs) < (len(SETTINGS.learning_rates) + 1) * sum(SIZES)
     assert record["cost"]["processed_bytes"] > largest
+    # Read once at every rate, with no epochs and no decay beyond that.
+    text = sum(x["dataset_bytes"] for x in record["losses"])
+    assert record["cost"]["naive_bytes"] == text * len(SETTINGS.learning_rates)
+    for row in record["losses"]:
+        assert row["stopped"] == "one pass"
+        assert row["num_characters"] <= row["num_bytes"] <= row["dataset_bytes"]
+        assert (row["num_documents"] > 0) == (row["num_bytes"] > 0)
+    assert {(x["dataset_bytes"], x["num_bytes"]) for x in record["losses"]} == read
+    assert not [x for x in record["failures"] if x["name"] == "a starved from-scratch curve"]

@@ -161,15 +161,36 @@ def test_several_sizes_of_the_model_make_a_law(transfer_files: dict[str, Path]) 
     assert min(flops.values()) > 6e6
 
 
-@pytest.mark.parametrize("sizes", [(), (200, 400), (200, 400, 200)])
-def test_fewer_than_three_sizes_are_refused(
-    transfer_files: dict[str, Path], sizes: tuple[int, ...]
-) -> None:
-    with pytest.raises(InputError) as caught:
-        transfer_plan(make_inputs(transfer_files, scratch_sizes=sizes), SETTINGS)
-    assert caught.value.expected == "at least 3 sizes from scratch"
-    assert caught.value.got == (", ".join(map(str, sizes)) or "none")
-    assert caught.value.where == "sizes"
+def test_seeds_of_one_pretrained_model_are_one_trunk(transfer_files: dict[str, Path]) -> None:
+    """Also where sizes share a trunk: the model behind them is the same."""
+    sources = [Source.parse("en", first=ENGLISH)]
+    told = {}
+    for own in (False, True):
+        for one_pass in (False, True):
+            inputs = make_inputs(
+                transfer_files,
+                sources=sources,
+                targets=[DUTCH],
+                finetuned_seeds=(0, 1),
+                own_pretraining=own,
+                one_pass=one_pass,
+            )
+            plan = transfer_plan(inputs, SETTINGS)
+            rows = plan.targets["report"].arguments["runs"]
+            told[own, one_pass] = {row["trunk"] for row in rows if row["init"] != "scratch"}
+            seeds = {j.arguments["seed"] for j in plan.order if j.name.startswith("pretrained-")}
+            assert seeds == ({0, 1} if own else {0})
+            # Every run has the model of its seed, and so has the zero-shot point.
+            if not one_pass:
+                zero = {row["seed"] for row in rows if row["dataset_bytes"] == 0}
+                assert zero == ({"0", "1"} if own else {"0"})
+            for row in rows:
+                model = row["run"].arguments["source"]
+                if model is not None:
+                    assert model.arguments["seed"] == (int(row["seed"]) if own else 0)
+    one = {f"pretrained on {ENGLISH}"}
+    two = {f"pretrained on {ENGLISH}, seed {seed}" for seed in (0, 1)}
+    assert told == {(False, False): one, (False, True): one, (True, False): two, (True, True): two}
 
 
 def test_a_language_without_text_is_refused(transfer_files: dict[str, Path]) -> None:

@@ -133,6 +133,75 @@ def test_parts_share_no_text(
     assert not keys[1] & keys[2]
 
 
+def test_rows_that_stand_in_held_out_text_too_are_counted(
+    make: Callable[..., Path], write: Write
+) -> None:
+    exam = [row(number, "exam") for number in range(8)]
+    twice = [x | {"id": f"twice {n}#1"} for n, x in enumerate(exam)]
+    fine = [row(number, f"page {word(number)}") for number in range(30)]
+    held = [row(number, "exam") for number in range(3)] + [row(number, "choice") for number in (4,)]
+    train, valid = write("train with exam", twice + fine), write("valid with exam", held)
+    folder = make("en", "target", text=[train], valid=valid, source_share=0.0)
+    facts = read_json(folder / "facts.json")
+
+    def sizes(rows: list[dict[str, str]]) -> dict[str, int]:
+        return {"rows": len(rows), "bytes": sum(len(x["en"].encode()) for x in rows)}
+
+    assert facts["removed"] == {"train": sizes(exam), "test": sizes(exam[:3])}
+    assert (facts["train_documents"], facts["test_documents"]) == (30, 5)
+    sound = read_json(make("en", "target") / "facts.json")
+    assert sound["removed"] == {name: {"rows": 0, "bytes": 0} for name in ("train", "test")}
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "others", "num"),
+    [("train", "text", "valid or test", 8), ("test", "test", "valid", 8)],
+)
+def test_text_that_is_all_held_out_elsewhere_is_refused(
+    make: Callable[..., Path], write: Write, name: str, changed: str, others: str, num: int
+) -> None:
+    same = write("choice again", [row(number, "choice") for number in range(num)])
+    with pytest.raises(InputError) as caught:
+        make("en", "target", source_share=0.0, **{changed: [same] if changed == "text" else same})
+    assert caught.value.expected == f"{name} text that is not all in {others} text too"
+    assert caught.value.got == f"{num} documents, each with a match there"
+    assert caught.value.where == f"eng_Latn, {name}"
+    assert "source_share" not in str(caught.value)
+
+
+def test_marks_are_removed_from_users_text_and_counted(
+    make: Callable[..., Path], write: Write
+) -> None:
+    rows = [row(number, f"page {word(number)}") for number in range(30)]
+    marked = [x | {"en": f"\ufeff{x['en']}"} for x in rows[:4]] + rows[4:]
+    marked[5] = marked[5] | {"en": "caf\ufffd " + marked[5]["en"]}
+    folder = make("en", "target", text=[write("marked", marked)], source_share=0.0)
+    assert [text.replace("caf\ufffd ", "") for text in texts(folder)] == [x["en"] for x in rows]
+    repairs = read_json(folder / "facts.json")["repairs"]
+    none = dict.fromkeys(repairs["train"], 0)
+    assert repairs["train"] == {
+        "byte_order_marks_removed": 4,
+        "rows_of_nothing_else_removed": 0,
+        "replacement_characters_left": 1,
+    }
+    assert repairs["valid"] == repairs["test"] == none
+
+
+def test_a_swapped_mark_or_another_encoding_is_refused(
+    make: Callable[..., Path], tmp_path: Path, write: Write
+) -> None:
+    swapped = write("swapped", [row(1, "exam") | {"en": "swapped \ufffe here"}])  # as an escape
+    with pytest.raises(InputError, match=r"eng_Latn, exam#1: expected text in one byte order"):
+        make("en", "target", test=swapped)
+    raw = tmp_path / "raw.txt"
+    raw.write_bytes("een\ufffe\n".encode())
+    with pytest.raises(InputError, match=r"raw.txt: expected text in one byte order"):
+        make("nl", "target", valid=raw)
+    raw.write_bytes(b"een lange regel\n" * 9 + "twee".encode("utf-16-le"))
+    with pytest.raises(InputError, match=r"raw.txt: expected text without NUL, got 4 NUL bytes"):
+        make("nl", "source", injected=[raw], injected_lang="en", injected_share=0.1)
+
+
 def test_shuffled_keeps_every_documents_characters(make: Callable[..., Path]) -> None:
     plain, shuffled = make("en", "source"), make("en", "source", control="shuffled")
     for name in ("train", "valid", "test"):
@@ -165,8 +234,9 @@ def test_a_cipher_keeps_content_and_changes_every_form(make: Callable[..., Path]
             assert one.isupper() == other.isupper()
             assert one.isalpha() or one == other
     assert len(set(cipher.values())) == len(cipher)
-    letters = [letter for letter in cipher if letter.isalpha()]
-    assert sum(cipher[letter] != letter for letter in letters) > len(letters) / 2
+    assert all(cipher[letter] != letter for letter in cipher if letter.isalpha())
+    facts = read_json(make("en", "source", **CIPHER) / "facts.json")
+    assert facts["enciphered_share"] == 1.0
 
 
 def test_shuffled_rows_that_come_to_match_a_held_out_one_are_left_out(

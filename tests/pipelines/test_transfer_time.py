@@ -19,3 +19,5 @@ def test_a_study_that_does_not_fit_is_refused(transfer_files: dict[str, Path]) -
         check_time(plan, ["1m"], SETTINGS, hours=1e-6, workers=2)
     assert caught.value.got.startswith("about ")
     assert "of the targets, sources or seeds would fit" in caught.value.hint
+    with pytest.raises(InputError, match="workers: expected at least 1 worker, got 0"):
+        check_time(plan, ["1m"], SETTINGS, hours=1.0, workers=0)

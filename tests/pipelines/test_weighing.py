@@ -9,6 +9,7 @@ import torch
 
 import lingraft
 from lingraft.errors import InputError
+from lingraft.files import read_json, write_json
 from lingraft.measurement import Score
 from lingraft.measurement.data_transfer import Transfer
 from lingraft.pipelines.settings import ArmSettings
@@ -17,13 +18,14 @@ from lingraft.pipelines.weighing import (
     describe,
     nats_per_byte,
     random_model,
+    weigh_graft,
     weigh_sizes,
 )
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer
 from lingraft.training import Stage
 from lingraft.training.best_loss import BestLossSettings
-from lingraft.units import Budget
+from lingraft.units import Budget, format_bytes
 
 CPU = Runtime(num_threads=1, device="cpu", precision="float32")
 ARM = ArmSettings(
@@ -73,7 +75,10 @@ def test_the_graft_is_weighed_on_the_from_scratch_curve(weighed: Any) -> None:
         (2_000, "0"),
         (4_000, "0"),
     ]
-    assert transfer["data_finetuned_bytes"] == 2_000
+    # Whole documents: a little less than the budget.
+    trained = weighed.record["budget_bytes"]
+    assert 1_000 < transfer["data_finetuned_bytes"] == trained <= 2_000
+    assert " Its vocabulary and rows were made with " in weight["described"]
     assert transfer["interval"] is not None
     [graft] = [loss for loss in weight["losses"] if loss["init"] == "graft"]
     [row] = [row for row in weighed.record["table"] if row["arm"] == "trans_tokenize"]
@@ -83,6 +88,54 @@ def test_the_graft_is_weighed_on_the_from_scratch_curve(weighed: Any) -> None:
     assert all(loss["bits_per_byte"] < uniform for loss in scratch)
     assert "What the graft was worth" in weighed.report_path.read_text(encoding="utf-8")
     assert weight["described"] in weighed.report_path.read_text(encoding="utf-8")
+
+
+def test_every_size_chooses_its_own_rate(weighed: Any) -> None:
+    store = weighed.model_path / ".lingraft" / "store"
+    found = [read_json(folder / "manifest.json") for folder in store.glob("scratch-*")]
+    told = {(x["arguments"]["num_bytes"], x["arguments"]["seed"]): x for x in found}
+    assert set(told) == {(1_000, 0), (1_000, 1), (1_000, 2), (2_000, 0), (4_000, 0)}
+    for (num_bytes, seed), manifest in told.items():
+        tuned = manifest["arguments"]["tuned"]
+        if seed:  # takes the rate of the first run on as much text
+            [theirs] = store.glob(f"*-{tuned['artifact'][:16]}")
+            assert read_json(theirs / "manifest.json")["arguments"]["num_bytes"] == num_bytes
+        else:
+            assert tuned is None
+
+
+@pytest.mark.parametrize("trained", [2_000, 10**9])
+@pytest.mark.parametrize("own_vocabulary", [True, False])
+def test_the_graft_stands_beside_the_text_that_it_was_trained_on(
+    corpus: Path, tmp_path: Path, trained: int, own_vocabulary: bool
+) -> None:
+    """Also where the budget was in steps or seconds, and each byte once."""
+    runs = []
+    for num_bytes, seed, nats in ((1_000, 0, 2.0), (1_000, 1, 2.1), (9_000, 0, 1.5), (10**6, 0, 1)):
+        folder = tmp_path / f"scratch-{num_bytes}-{seed}"
+        write_json(folder / "result.json", {"nats_per_byte": nats})
+        runs.append({"num_bytes": num_bytes, "seed": seed, "run": folder})
+    score = Score("bits_per_byte", "bits/byte", 1.2, 1.0)
+    arm = {"after": score.to_record(), "trained_bytes": trained}
+    write_json(tmp_path / "arm" / "scores.json", arm)
+    weigh_graft(
+        runs=runs,
+        arm=tmp_path / "arm",
+        corpus=corpus,
+        max_epochs=2,
+        own_vocabulary=own_vocabulary,
+        source_lang="eng_Latn",
+        target_lang="ell_Grek",
+        seed=0,
+        out=tmp_path,
+    )
+    weight = read_json(tmp_path / "weight.json")
+    text_bytes = read_json(corpus / "facts.json")["train_bytes"]
+    assert weight["transfer"]["data_finetuned_bytes"] == min(trained, text_bytes)
+    # The pairs translate the same documents: they are no more text.
+    made = "vocabulary and rows" if own_vocabulary else "rows"
+    origin = f" Its {made} were made with {format_bytes(text_bytes)} of Greek text."
+    assert (origin in weight["described"]) == (trained < text_bytes)
 
 
 def test_random_weights_have_the_graft_s_shape_and_nothing_of_its_values(

@@ -7,6 +7,8 @@ import pytest
 from page_reading import texts
 from transfer_records import SIZES, cell_of, loss_of, make_record
 
+from lingraft.measurement import Loss, data_transfer
+from lingraft.measurement.data_transfer import RULES
 from lingraft.report import transfer_figures
 
 
@@ -55,6 +57,38 @@ def test_a_curve_that_rises_is_drawn_as_it_was_repaired(record):
             run["nats_per_byte"] *= 1.5
     axes = transfer_figures.draw_scratch_curves(record, "nl").axes[0]
     assert (np.diff(lines(axes)[0][:, 1]) <= 1e-12).all()
+
+
+@pytest.mark.usefixtures("charts")
+@pytest.mark.parametrize("rule", RULES)
+def test_inversions_end_on_the_curve_of_the_rule_of_the_record(record, rule):
+    record["rule"] = rule
+    bends = {30_000: 2.6, 100_000: 2.5, 300_000: 1.9, 1_000_000: 1.8}  # of no family that is fitted
+    runs = [run for run in record["losses"] if (run["target"], run["init"]) == ("nl", "scratch")]
+    for run in runs:
+        run["nats_per_byte"] = bends[run["dataset_bytes"]]
+    runs += [{**runs[0], "init": "en", "dataset_bytes": 30_000, "nats_per_byte": 2.2}]
+    record |= {"losses": runs, "sources": ["en"]}
+    losses = [Loss("nl", "scratch", size, nats) for size, nats in bends.items()]
+    [found] = data_transfer([*losses, Loss("nl", "en", 30_000, 2.2)], rule=rule, seed=0).transfers
+    record["transfers"] = [found.to_record()]
+    axes = transfer_figures.draw_scratch_curves(record, "nl").axes[0]
+    size, bits = lines(axes)[0].T
+    assert size[-1] == 1_000_000
+    assert (np.diff(size) >= 0).all()
+    drawn = np.interp(math.log(found.data_effective_bytes), np.log(size), bits)
+    assert drawn == pytest.approx(2.2 / math.log(2), rel=0.002)
+
+
+@pytest.mark.usefixtures("charts")
+def test_a_flat_curve_is_drawn_over_all_sizes(record):
+    for run in record["losses"]:
+        if run["init"] == "scratch":
+            run["nats_per_byte"] = 2.0
+    axes = transfer_figures.draw_scratch_curves(record, "nl").axes[0]
+    size, bits = lines(axes)[0].T
+    assert (min(size), max(size)) == (30_000, 1_000_000)
+    assert bits == pytest.approx(2.0 / math.log(2))
 
 
 @pytest.mark.usefixtures("charts")

@@ -107,6 +107,13 @@ def hostile(record, text):
         row |= {"covariate": text, "reason": text}
     for row in record["contamination"]:
         row["described"] = text
+    for row in record["contamination"]:
+        row |= {"amount": text, "identifier": text}
+    for row in record["similarity"]:
+        row["reasons"] = {text: text}
+    for row in record["texts"]:
+        row |= {"name": text, "side": text}
+    record |= {"untested": {text: text}, "prediction_from_all": {text: text}}
     record["failures"] = [dict.fromkeys(("name", "evidence", "cause"), text)]
     return record
 
@@ -135,12 +142,16 @@ def test_missing_parts_are_told(record, tmp_path):
         "transfers": [],
         "repairs": [],
         "units": {},
+        "texts": [],
         "similarity": [],
         "contamination": [],
+        "tested_sources": [],
         "associations": [],
+        "untested": {},
         "variance": None,
         "commutativity": [],
         "prediction": None,
+        "prediction_from_all": None,
         "failures": [],
         "cost": {"processed_bytes": 5_000, "naive_bytes": None},
     }
@@ -157,7 +168,7 @@ def test_missing_parts_are_told(record, tmp_path):
         "D_T was not predicted from bytes alone.",
         "Contamination was not measured.",
         "None fired.",
-        "5 kB of text were processed; the naive grid was not counted.",
+        "5 kB of target text were processed, pretraining not counted; the naive grid was not",
     ):
         assert line in page.text
 
@@ -167,7 +178,11 @@ def test_what_there_is_is_told(record, tmp_path):
     for line in (
         "1m model, 1,048,576 parameters",
         "Repaired curves. el: the loss from scratch does not fall with the size",
-        "48 MB of text were processed; the naive grid would take 96 MB.",
+        "48 MB of target text were processed, pretraining not counted; the naive grid would take",
+        "plain languages (English), each for targets other than itself",
+        "test: 12 rows (3.4 kB) that stand in held-out text too removed",
+        "whichever is larger. Lines were labelled by GlotLID.",
+        "Prediction from bytes, typology and contamination",
         "No pair with a transfer has this number.",
         "the classifier has no class for it",
         "too few steps",

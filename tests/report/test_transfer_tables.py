@@ -55,9 +55,38 @@ def test_losses_by_byte_and_by_character(record):
     assert row[4:] == tuple(f"{value:.3f}" for value in expected)
 
 
-def test_a_share_under_the_limit_is_only_a_limit(record):
+def test_the_share_is_the_one_that_is_described(record):
     rows = build_tables(record)["contamination"].rows
-    assert [row[2] for row in rows] == ["0.5 %", "< 0.1 %", "–"]
+    assert [row[2] for row in rows] == ["0.5 %", "< 0.3 %", "–"]
+    assert all(row[4].startswith(row[2]) for row in rows[:2])
+
+
+def test_texts_tell_what_was_taken_out_or_repaired(record):
+    record["texts"].append(record["texts"][1] | {"name": "code", "enciphered_share": 0.975})
+    assert build_tables(record)["texts"].rows == (
+        (
+            *("English", "source", "40,000", "39,000", "500"),
+            "test: 12 rows (3.4 kB) that stand in held-out text too removed; "
+            "train: 5 byte order marks removed",
+        ),
+        ("Dutch", "target", "40,000", "39,000", "500", "nothing"),
+        ("code", "target", "40,000", "39,000", "500", "97.5% of the letters enciphered"),
+    )
+
+
+def test_runs_tell_their_text_and_what_ended_them(record):
+    table = build_tables(record)["runs"]
+    run = dict(zip(table.headers, table.rows[0], strict=True))
+    assert (run["bytes"], run["characters"], run["documents"]) == ("30,000", "15,000", "300")
+    assert run["ended by"] == "patience"
+    assert not table.is_number(table.headers.index("ended by"))
+
+
+def test_unknown_covariates_have_their_reason(record):
+    tables = build_tables(record)
+    assert tables["similarity"].headers[-1] == "unknown"
+    assert tables["similarity"].rows[0][-1] == "divergence: no text; syntactic: no lang2vec"
+    assert tables["untested"].rows == (("syntactic", "unknown in 4 of 4 cells (4: no lang2vec)"),)
 
 
 def test_a_pooled_test_is_called_no_evidence(record):

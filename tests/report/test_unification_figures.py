@@ -9,6 +9,7 @@ from unification_records import (
     STEPS,
     WORST,
     cell_at,
+    make_gain,
     make_record,
     make_value,
     ratio_of,
@@ -95,7 +96,24 @@ def test_early_unification_stands_against_the_ratio(record, charts):
 
 def test_patching_is_the_mean_over_the_models_of_a_cell(record, charts):
     for seed, member in enumerate(record["members"][:3]):
-        member["patching"][1] = {"same_fact_nats": float(seed), "stranger_nats": -3.0 * seed}
+        member["patching"][1] = {
+            "same_fact_nats": make_gain(float(seed)),
+            "stranger_nats": make_gain(-3.0 * seed),
+        }
     axes = unification_figures.draw_patching(record).axes[0]
-    means = [line.get_ydata() for line in axes.lines if line.get_linestyle() == "-"][1:]
-    np.testing.assert_allclose(means, [[0.0, 1.0, -0.2], [0.0, -3.0, -4.0]])
+    lines = [line for line in axes.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(
+        [line.get_ydata() for line in lines], [[0.0, 1.0, -0.2], [0.0, -3.0, -4.0]]
+    )
+    spans = {tuple(line.get_ydata()) for line in axes.lines if line.get_alpha() == 0.4}
+    assert {(0.5, 1.5), (-3.5, -2.5)} <= spans
+
+
+def test_a_layer_without_a_stranger_is_a_gap(record, charts):
+    nothing = {"value": None, "interval": None, "reason": "all facts are of one subject"}
+    for member in record["members"][:3]:
+        for layer in member["patching"]:
+            layer["stranger_nats"] = nothing
+    axes = unification_figures.draw_patching(record).axes[0]
+    _, stranger = [line for line in axes.lines if line.get_marker() == "o"]
+    assert np.isnan(stranger.get_ydata()).all()

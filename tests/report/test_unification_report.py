@@ -12,6 +12,8 @@ from unification_records import GRID, NUM_LAYERS, STEPS, WORST, make_cell, make_
 from lingraft.errors import InputError
 from lingraft.report.unification import write_unification_report
 
+PARTS = ("members", "cells", "acceptance", "phases", "subgrid", "subgrid_acceptance")
+
 
 def render(record, folder):
     write_unification_report(record, folder / "report.html")
@@ -146,7 +148,7 @@ def test_an_axis_of_any_name_is_drawn(name, tmp_path):
 
 
 def test_missing_parts_are_told(record, tmp_path):
-    record |= {key: [] for key in ("members", "cells", "acceptance", "phases", "subgrid")}
+    record |= {key: [] for key in PARTS}
     page = Tags(render(record | {"axes": []}, tmp_path))
     assert page.named("img") == []
     for line in (
@@ -178,10 +180,13 @@ def test_a_poor_record_is_told_all_the_same(tmp_path):
 
 def test_the_correlation_of_the_claim_is_printed(source, tmp_path):
     record = small()
-    assert "Rank correlation +0.77 (+0.55 to +0.91), of 17 cells." in Tags(source).text
+    assert (
+        "Rank correlation +0.77 (+0.55 to +0.91), over 17 cells. "
+        "Over 51 single models: +0.39 (+0.55 to +0.91)."
+    ) in Tags(source).text
     record["acceptance"][3]["found"] |= {"interval": None, "reason": "one cluster"}
     text = Tags(render(record, tmp_path)).text
-    assert "Rank correlation +0.77 (no interval: one cluster), of 17 cells." in text
+    assert "Rank correlation +0.77 (no interval: one cluster), over 17 cells." in text
     record["acceptance"][3]["found"] |= {"rho": None, "reason": "x is constant"}
     text = Tags(render(record, tmp_path)).text
     assert "The rank correlation is undefined: x is constant." in text
@@ -197,14 +202,14 @@ def test_intervals_stand_below_their_figures(source):
     [
         (
             lambda record: record | {"format": "lingraft-factors-1"},
-            "a whole record of format 'lingraft-unification-1'",
+            "a whole record of format 'lingraft-unification-2'",
             "'lingraft-factors-1', without nothing",
             "record",
         ),
         (
             lambda record: {k: v for k, v in record.items() if k not in ("cells", "axes")},
-            "a whole record of format 'lingraft-unification-1'",
-            "'lingraft-unification-1', without axes, cells",
+            "a whole record of format 'lingraft-unification-2'",
+            "'lingraft-unification-2', without axes, cells",
             "record",
         ),
         (
@@ -228,4 +233,4 @@ def test_every_section_is_needed(section, record, tmp_path):
     del record[section]
     with pytest.raises(InputError) as caught:
         write_unification_report(record, tmp_path / "x.html")
-    assert caught.value.got == f"'lingraft-unification-1', without {section}"
+    assert caught.value.got == f"'lingraft-unification-2', without {section}"

@@ -48,6 +48,10 @@ def make_record():
         "losses": scratch + tuned,
         "transfers": transfers,
         "repairs": ["el: the loss from scratch does not fall with the size"],
+        "texts": [
+            _text("en", "source", removed=(12, 3_400), marks=5),
+            _text("nl", "target"),
+        ],
         "units": {
             "nl": {
                 "bytes_per_character": 1.0,
@@ -56,24 +60,33 @@ def make_record():
             "el": {"bytes_per_character": 1.75, "byte_premium": None},
         },
         "similarity": [
-            {"target": target, "source": source, "script_overlap": overlap, "divergence": None}
+            {
+                "target": target,
+                "source": source,
+                "script_overlap": overlap,
+                "divergence": None,
+                "reasons": {"divergence": "no text", "syntactic": "no lang2vec"},
+            }
             for (target, source), overlap in zip(PAIRS, (0.97, 0.8, 0.21, 0.2), strict=True)
         ],
         "contamination": [
-            _contamination("nl", "en", "0.5 % of lines", 0.005, 0.001),
-            _contamination("el", "en", "< 0.1 %", 0.0004, 0.001),
-            _contamination("el", "code", "the classifier has no class for it", None, None),
+            _contamination("nl", "en", "0.5 % of 900 lines", "0.5 %", 0.005, 0.001),
+            _contamination("el", "en", "< 0.3 % of 900 lines", "< 0.3 %", 0.0004, 0.001),
+            _contamination("el", "code", "the classifier has no class for it", "", None, None),
         ],
         "associations": [
             _association("script_overlap", 30_000, 0.8, 0.034, 4),
             _association("script_overlap", 100_000, None, None, 3, "3 cells of 2 targets"),
             _association("script_overlap", None, 0.41, 0.0021, 16),
         ],
+        "tested_sources": ["en"],
+        "untested": {"syntactic": "unknown in 4 of 4 cells (4: no lang2vec)"},
         "variance": {"target": 0.62, "source": None, "num_cells": 4, "reason": "one source"},
         "commutativity": [
             {"one": "nl", "other": "el", "there": -4_000, "back": 12_000, "fold": None}
         ],
         "prediction": {"rmse": 0.31, "baseline_rmse": 0.28, "wins": False},
+        "prediction_from_all": {"reason": "too few cells"},
         "failures": [{"name": "flat curve", "evidence": "el at 1 MB", "cause": "too few steps"}],
         "cost": {"processed_bytes": 48_000_000, "naive_bytes": 96_000_000},
     }
@@ -126,17 +139,38 @@ def _loss(target, init, size, seed, nats):
         "valid_nats_per_byte": None if seed == "1" else nats * 1.01,
         "processed_bytes": 10 * size,
         "learning_rate": 0.001,
+        "stopped": "patience" if size else None,
+        "num_bytes": size,
+        "num_characters": size // 2,
+        "num_documents": size // 100,
         "trunk": "",
     }
 
 
-def _contamination(target, source, described, share, limit):
+def _text(name, side, *, removed=(0, 0), marks=0):
+    return {
+        "name": name,
+        "side": side,
+        "train_bytes": 40_000,
+        "train_characters": 39_000,
+        "train_documents": 500,
+        "removed": {
+            "train": {"rows": 0, "bytes": 0},
+            "test": {"rows": removed[0], "bytes": removed[1]},
+        },
+        "repairs": {"train": {"byte_order_marks_removed": marks}},
+    }
+
+
+def _contamination(target, source, described, amount, share, limit):
     return {
         "target": target,
         "source": source,
         "described": described,
+        "amount": amount,
         "share": share,
         "limit": limit,
+        "identifier": "GlotLID",
     }
 
 

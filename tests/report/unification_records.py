@@ -36,7 +36,7 @@ def make_record(*, grid=GRID, steps=STEPS, num_layers=NUM_LAYERS, num_facts=4, n
         for seed in range(num_seeds)
     ]
     return {
-        "format": "lingraft-unification-1",
+        "format": "lingraft-unification-2",
         "scale": "tiny",
         "question": "Why do facts cross languages?",
         "model": {"num_layers": num_layers - 1, "width": 32},
@@ -59,6 +59,7 @@ def make_record(*, grid=GRID, steps=STEPS, num_layers=NUM_LAYERS, num_facts=4, n
             for value in (0.0, 1.0)
             for subject in (0.0, 1.0)
         ],
+        "subgrid_acceptance": [make_claim("(iii) held", 0.31, [-0.2, 0.7], holds=False)],
     }
 
 
@@ -73,8 +74,21 @@ def make_cell(axes, num_seeds=3, ratio=None):
         "cross_accuracy": 0.98 * ratio,
         "transfer_ratio": ratio,
         "bits_per_fact": 5 * ratio,
-        "transferred_bits": 1000 * ratio,
+        "num_asked": 200,
+        "estimated_bits": 1000 * ratio,
         "effective_exposures": 40 * ratio,
+        "same_mrr": 0.99,
+        "cross_mrr": 0.99 * ratio,
+        "floor_same_accuracy": 0.05,
+        "floor_cross_accuracy": 0.01,
+        "floor_same_mrr": 0.15,
+        "floor_cross_mrr": 0.06,
+        "chance_accuracy": 0.025,
+        "chance_mrr": 0.107,
+        "subject_unification": 0.4,
+        "subject_language_probe": 0.75,
+        "patched_same_fact_nats": -0.1,
+        "patched_stranger_nats": -2.0,
         "unification": 0.2 + 0.7 * ratio,
         "unification_early": 0.1 + 0.7 * ratio,
         "last_layer_unification": 0.3 + 0.6 * ratio,
@@ -103,6 +117,7 @@ def make_claim(name, rho, interval, *, holds, reason=""):
         "claim": f"claim {name}",
         "wanted": f"wanted of {name}",
         "found": found | {"reason": reason},
+        "over_members": {"rho": rho and rho / 2, "interval": interval, "num_members": 51},
         "holds": holds,
     }
 
@@ -122,6 +137,8 @@ def make_phases(axes):
         "unification_change": at(-0.31 if fails else 0.25, [-0.4, -0.2] if fails else [0.2, 0.3]),
         "repair": at(0.24, [0.1, 0.4]) if fails else at(None, reason="recall is never full"),
         "outcome": "separation" if fails else "unification",
+        "num_repaired": 2 if fails else None,
+        "num_seeds": 3,
     }
 
 
@@ -146,10 +163,14 @@ def make_member(axes, seed, *, steps, num_layers, num_facts, is_pictured):
         "recall": {"transfer_ratio": {"value": ratio, "interval": None, "reason": ""}},
         "effective_exposures": {"num_exposures": 40.0, "censored": None, "reason": ""},
         "patching": [
-            {"same_fact_nats": -0.1 * layer, "stranger_nats": -2.0 * layer}
+            {"same_fact_nats": make_gain(-0.1 * layer), "stranger_nats": make_gain(-2.0 * layer)}
             for layer in range(num_layers)
         ],
     }
+
+
+def make_gain(nats):
+    return {"value": nats, "interval": [nats - 0.5, nats + 0.5], "reason": ""}
 
 
 def make_point(step, last, ratio, num_layers):

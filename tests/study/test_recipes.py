@@ -124,6 +124,96 @@ def test_settings_are_json_or_text(text, value):
     assert (name, read, type(read)) == ("a", value, type(value))
 
 
+KINDS = """
+from collections.abc import Mapping
+from typing import Any, Literal
+import study_functions
+from lingraft.study import Bytes, Plan, job
+
+SCALES = ("tiny",)
+
+def plan(
+    scale: str,
+    *,
+    count: int | None = None,
+    share: float = 0.5,
+    whether: bool | None = None,
+    names: str | None = None,
+    both: str | float = "1",
+    text: Bytes | None = None,
+    rule: Literal["up", "down"] = "up",
+    columns: Mapping[str, Any] | None = None,
+    free=None,
+) -> Plan:
+    given = [count, share, whether, names, both, text, rule, columns, free]
+    return Plan([job(study_functions.world, seed=0, size=[[type(x).__name__, x] for x in given])])
+"""
+PLACES = ["count", "share", "whether", "names", "both", "text", "rule", "columns", "free"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("count=3", 3),
+        ("count=3.0", 3),
+        ("count=null", None),
+        ("share=1", 1.0),
+        ("share=.5", 0.5),
+        ("whether=true", True),
+        ("names=30000", "30000"),
+        ("names=0", "0"),
+        ("names=el,nl", "el,nl"),
+        ("both=0.25", 0.25),
+        ("both=0,1", "0,1"),
+        ("text=850kB", 850_000),
+        ("text=850000", 850_000),
+        ("rule=down", "down"),
+        ('columns={"a": 1}', {"a": 1}),
+        ("free=[1]", [1]),
+    ],
+)
+def test_settings_become_what_the_recipe_declares(tmp_path, text, value):
+    name, given = parse_setting(text)
+    [done] = plan_recipe(write(tmp_path, KINDS), "tiny", {name: given}).targets.values()
+    found = done.arguments["size"][PLACES.index(name)]
+    assert found == [type(value).__name__, value]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("count=two", "a whole number or null"),
+        ("count=2.5", "a whole number or null"),
+        ("count=true", "a whole number or null"),
+        ("share=half", "a number"),
+        ("share=NaN", "a number"),
+        ("share=1" + "0" * 400, "a number"),
+        ("whether=True", "true or false or null"),
+        ("whether=1", "true or false or null"),
+        ("names=true", "text or null"),
+        ("names=[1]", "text or null"),
+        ("text=850 pages", "bytes such as 150kB, 2MB or 1MiB or null"),
+        ("text=0.5", "a whole number or null"),
+        ("rule=sideways", "one of up, down"),
+        ("columns=a", "a JSON object or null"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(tmp_path, text, expected):
+    path = write(tmp_path, KINDS)
+    name, value = parse_setting(text)
+    with pytest.raises(InputError) as caught:
+        plan_recipe(path, "tiny", {name: value})
+    assert (caught.value.expected, caught.value.got) == (expected, repr(value))
+    assert caught.value.where == f"{path}, setting {name}"
+    assert caught.value.hint == "a value is read as JSON, else as text"
+
+
+def test_kinds_that_cannot_be_read_are_refused(tmp_path):
+    path = write(tmp_path, KINDS.replace("free=None", "free: 'Missing' = None"))
+    with pytest.raises(InputError, match="expected annotations of names that are imported, got na"):
+        plan_recipe(path, "tiny", {"count": 1})
+
+
 @pytest.mark.parametrize("text", ["a", "=1", "a-b=1", ""])
 def test_settings_need_a_name(text):
     with pytest.raises(InputError) as caught:

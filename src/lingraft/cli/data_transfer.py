@@ -13,8 +13,8 @@ def data_transfer(
         Path,
         typer.Argument(
             metavar="LOSSES.csv",
-            help="Columns target,init,dataset_bytes,perplexity_per_byte[,seed][,trunk]; init is "
-            "'scratch' or a source.",
+            help="Columns target,init,dataset_bytes,perplexity_per_byte[,seed][,trunk] between "
+            "commas, semicolons or tabs; init is 'scratch' or a source, sizes are bytes or 30kB.",
         ),
     ],
     rule: Annotated[
@@ -29,14 +29,16 @@ def data_transfer(
     """
     from typing import cast
 
-    from lingraft.measurement.data_transfer import Rule, data_transfer, transfer_table
-    from lingraft.measurement.transfer_losses import read_losses
+    from lingraft.measurement.data_transfer import Rule, transfer_table
+    from lingraft.measurement.weighed_file import weigh_file
 
-    weighed = data_transfer(read_losses(losses), rule=cast(Rule, rule), seed=seed)
-    for repair in weighed.repairs:
-        print_note(f"repaired: {repair.describe()}")
+    weighed = weigh_file(losses, rule=cast(Rule, rule), seed=seed)
+    for note in weighed.notes:
+        print_note(note)
     if json:
-        for transfer in weighed.transfers:
-            print_json(transfer.to_record())
+        for record in weighed.to_records():
+            print_json(record)
     else:
         print_table(transfer_table(weighed.transfers))
+        for footnote in weighed.footnotes:
+            print(footnote)

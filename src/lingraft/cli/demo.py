@@ -12,7 +12,7 @@ def demo(
     to: Annotated[str, typer.Option(help="nl, fi, tr, ru, ko, eu, el or id.")] = "el",
     out: Annotated[Path, typer.Option(help="Folder of the adapted model.")] = Path("lingraft-demo"),
     weigh: Annotated[
-        bool, typer.Option("--weigh", help="Weigh the graft to its best: half an hour more.")
+        bool, typer.Option("--weigh", help="Weigh the graft to its best: most of an hour more.")
     ] = False,
     no_weigh: Annotated[
         bool, typer.Option("--no-weigh", help="Do not weigh the graft: two minutes less.")

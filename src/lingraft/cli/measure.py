@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lingraft.cli.console import Device, Threads, print_json, print_table
+from lingraft.cli.console import Device, Threads, print_json, print_note, print_table
 
 
 def measure(
@@ -20,7 +20,16 @@ def measure(
         str, typer.Option(help="What to measure, with commas: bits-per-byte, unification, recall.")
     ] = "bits-per-byte",
     facts: Annotated[
-        Path | None, typer.Option(help="Facts for unification and recall: .jsonl.")
+        Path | None,
+        typer.Option(
+            help="Facts for unification and recall: .jsonl; or parallel text in two --lang."
+        ),
+    ] = None,
+    template: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LANG=PROMPT with {x}, once for each language: --facts is a dictionary (.tsv)."
+        ),
     ] = None,
     base: Annotated[str | None, typer.Option(help="A model to compare the others with.")] = None,
     json: Annotated[bool, typer.Option(help="One JSON record a score on stdout.")] = False,
@@ -40,8 +49,10 @@ def measure(
         text=text,
         lang=lang,
         facts=facts,
+        templates=template or (),
         base=base,
         runtime=Runtime(threads, device),
+        note=print_note,
     )
     if json:
         for record in scores:

@@ -17,11 +17,15 @@ def plan(
     settings: Settings = None,
     root: Root = Path("runs"),
 ) -> None:
-    """Print the tree of a recipe's jobs, and which are done.
+    """Print the tree of a recipe's jobs, which are done, and what they cost in all.
 
     Example: lingraft plan recipes/adapt.py --scale laptop --set to=nl
     """
     from lingraft import study
 
     chosen = dict(study.parse_setting(text) for text in settings or ())
-    print(study.plan_recipe(recipe, scale, chosen).tree(study.Store(root)))
+    made, store = study.plan_recipe(recipe, scale, chosen), study.Store(root)
+    print(made.tree(store))
+    print()
+    for line in study.describe_totals(made.describe(store)):
+        print(line)

@@ -9,13 +9,7 @@ from lingraft.corpus.byte_budgets import (
     check_text,
 )
 from lingraft.corpus.cleaning import Cleaned, clean_pairs
-from lingraft.corpus.fact_records import (
-    Fact,
-    FactData,
-    facts_from_dictionary,
-    facts_from_pairs,
-    read_facts,
-)
+from lingraft.corpus.fact_records import Fact, FactData, read_facts
 from lingraft.corpus.identification import (
     Identification,
     LanguageCheck,
@@ -24,6 +18,7 @@ from lingraft.corpus.identification import (
     is_identifiable,
     is_same_language,
 )
+from lingraft.corpus.made_facts import facts_from_dictionary, facts_from_pairs
 from lingraft.corpus.orthography import (
     NormalizationReport,
     OrthographyReport,

@@ -80,6 +80,23 @@ class CheckedText:
     num_replaced: int
 
 
+@dataclass(frozen=True)
+class UnmarkedDocuments:
+    """Documents without byte order marks, and what was repaired or found.
+
+    Attributes:
+        documents: The texts; those without marks are the same objects.
+        num_marks_removed: Byte order marks (U+FEFF) that were removed.
+        num_emptied: Documents that held nothing else and were left out.
+        num_replaced: Characters U+FFFD, which are left in place.
+    """
+
+    documents: Documents
+    num_marks_removed: int
+    num_emptied: int
+    num_replaced: int
+
+
 def byte_prefixes(documents: Documents, sizes: Sequence[int], *, seed: int) -> list[BytePrefix]:
     """Returns nested training sets of exact sizes: each is the beginning of the next.
 
@@ -163,14 +180,32 @@ def check_text(data: bytes | Path) -> CheckedText:
     if num_nuls := raw.count(0):
         raise _with_nuls(raw, num_nuls, where)
     if SWAPPED_MARK in text:
-        at = len(text[: text.index(SWAPPED_MARK)].encode("utf-8")) + 1
-        raise InputError(
-            expected="text in one byte order",
-            got=f"U+FFFE, a byte order mark with its bytes swapped, at byte {at}",
-            where=where,
-            hint="convert it again from the original, in its own byte order",
-        )
+        raise _swapped(text, where)
     return CheckedText(text.replace(MARK, ""), text.count(MARK), text.count("\ufffd"))
+
+
+def remove_marks(documents: Documents) -> UnmarkedDocuments:
+    """Removes byte order marks from documents, where JSON escapes may have hidden them from a file.
+
+    Args:
+        documents: The texts; they stay as they are.
+
+    Raises:
+        InputError: A text has a swapped mark; says which.
+    """
+    kept = []
+    num_marks = num_replaced = num_emptied = 0
+    for document in documents:
+        if SWAPPED_MARK in document.text:
+            raise _swapped(document.text, f"{documents.lang}, {document.id}")
+        text = document.text.replace(MARK, "")
+        num_marks += len(document.text) - len(text)
+        num_replaced += text.count("\ufffd")
+        num_emptied += not text.strip()
+        if text.strip():
+            kept.append(document if text == document.text else replace(document, text=text))
+    unmarked = replace(documents, records=tuple(kept))
+    return UnmarkedDocuments(unmarked, num_marks, num_emptied, num_replaced)
 
 
 def _check_sizes(sizes: Sequence[int], documents: Documents) -> None:
@@ -201,6 +236,16 @@ def _prefix(ordered: Documents, size: int) -> BytePrefix:
         num_bytes=taken.num_bytes,
         num_characters=sum(len(document.text) for document in taken),
         data_hash=data_hash([document.text for document in taken]),
+    )
+
+
+def _swapped(text: str, where: str) -> InputError:
+    at = len(text[: text.index(SWAPPED_MARK)].encode("utf-8")) + 1
+    return InputError(
+        expected="text in one byte order",
+        got=f"U+FFFE, a byte order mark with its bytes swapped, at byte {at}",
+        where=where,
+        hint="convert it again from the original, in its own byte order",
     )
 
 

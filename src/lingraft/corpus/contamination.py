@@ -93,24 +93,30 @@ class Contamination:
             return False
         return self.share >= self.detection_limit
 
-    def describe(self) -> str:
-        """Returns one line: the share or the bound below which it lies, and what was taken out.
+    @property
+    def amount(self) -> str:
+        """The share with its interval, or the bound below which it lies; empty if undefined.
 
         The bound is the detection limit or the interval's upper end, whichever is larger.
         """
-        head = f"{self.target_lang} in {self.source_lang}: "
         if self.share is None or self.interval is None or self.detection_limit is None:
-            return f"{head}undefined, {self.reason}"
+            return ""
         low, high = self.interval
         if self.is_detected:
-            value = f"{self.share:.3%} ({low:.3%} to {high:.3%})"
-        else:
-            value = f"< {max(high, self.detection_limit):.3%}"
+            return f"{self.share:.3%} ({low:.3%} to {high:.3%})"
+        return f"< {max(high, self.detection_limit):.3%}"
+
+    def describe(self) -> str:
+        """Returns one line: the `amount`, and what was taken out of it."""
+        head = f"{self.target_lang} in {self.source_lang}: "
+        if not self.amount:
+            return f"{head}undefined, {self.reason}"
         hits = "not measured, taken as 100 %"
         if self.true_positives is not None and self.true_positives.share is not None:
             hits = f"{self.true_positives.share:.1%} of {self.true_positives.num_lines} lines"
         return (
-            f"{head}{value} of {self.found.num_lines} lines; {self.found.num_labelled} labelled, "
+            f"{head}{self.amount} of {self.found.num_lines} lines; "
+            f"{self.found.num_labelled} labelled, "
             f"false positives {self.false_positives.share or 0:.3%} of "
             f"{self.false_positives.num_lines} clean lines, true positives {hits}; "
             f"detection limit {self.detection_limit:.3%}; {self.identifier}"

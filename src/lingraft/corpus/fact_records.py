@@ -1,30 +1,31 @@
 """Questions on facts in several languages; those of one fact have one id."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import regex
 
 from lingraft.corpus.json_rows import numbered_rows
 from lingraft.corpus.readers import PathLike
-from lingraft.corpus.records import Pair, Pairs, Rejected
+from lingraft.corpus.records import Rejected
 from lingraft.corpus.rejects import check_rejected
 from lingraft.corpus.task_examples import ANSWER_MARK, one_line
 from lingraft.errors import InputError
 from lingraft.languages import Language
 
-MIN_WORDS = 4
-"""Of each side of a pair: less has no first part that could say what comes next."""
-
 SLOT = "{x}"
 UNSPACED_SCRIPTS = frozenset({"Jpan", "Hani", "Hans", "Hant", "Thai", "Laoo", "Khmr", "Mymr"})
 FACT_HINT = (
-    'a row has "id", "lang", "prompt" or "question", and "answer"; or "q_id", "original_lang", '
-    '"q_original", "a_original" and translations "q_xx", "a_xx"; or "id", "lang", "question", '
-    '"options" and the letter of the right one as "answer"'
+    'a row has "id", "lang", "prompt" or "question", and "answer"; or, as ECLeKTic, "q_id", '
+    '"original_lang", "question", "answer" and translations "xx_q", "xx_a"; or, as LiveCLKTBench, '
+    '"qid", "train_lang", "test_lang", "question" with its options, "answer" and "text_answer"; '
+    'or "id", "lang", "question", "options" and the letter of the right one as "answer"'
 )
-_TRANSLATED = regex.compile(r"([qa])_(.+)")
+_TRANSLATED = regex.compile(r"(.+)_([qa])")
+_OPTION = regex.compile(r"\n- ([A-Z])\. ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Fact:
         source_lang: The language in which the fact is known, or None.
         frequency: How often the answer is found in text, in any unit, or None.
         gap: What stands between prompt and answer.
+        file: Where it was read, or empty; no part of what the fact is, as the line.
+        line: 1-based number of its row.
     """
 
     id: str
@@ -52,6 +55,8 @@ class Fact:
     source_lang: Language | None = None
     frequency: float | None = None
     gap: str = " "
+    file: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
 
     @property
     def continuation(self) -> str:
@@ -92,17 +97,23 @@ _Found: TypeAlias = tuple[int, Fact | str]
 def read_facts(rows: PathLike | Iterable[Mapping[str, Any]]) -> FactData:
     """Reads questions on facts.
 
-    Three kinds of rows are known by their keys, and may stand in one file:
+    Four kinds of rows are known by their keys, and may stand in one file:
 
     - ours, a question a row: ``id``, ``lang``, ``prompt`` (the answer goes on with it) or
       ``question`` (the answer stands in the next line), ``answer``, and where there are any
       ``alternatives`` (a list), ``subject`` (a part of the prompt; its last occurrence counts),
       ``source_lang``, ``frequency``;
-    - a fact a row, as ECLeKTic has them: ``original_lang``, ``q_original``, ``a_original``, and
-      ``q_xx``, ``a_xx`` for every language xx that the question was translated into; the id under
-      ``q_id`` or ``id``;
-    - four options a row, as LiveCLKTBench has them: ``id``, ``lang``, ``question``, ``options`` (a
-      list, or an object by letter) and the letter of the right one under ``answer``.
+    - a fact a row, as ECLeKTic (arXiv 2502.21228) has them: ``q_id``, ``original_lang``,
+      ``question`` and ``answer`` in that language, and ``xx_q``, ``xx_a`` for every language xx,
+      which count where the original has them too;
+    - a question a row, as LiveCLKTBench (arXiv 2511.14774) has them: ``qid``, ``question`` with a
+      line ``- A. text`` for each option at its end, the letter of the right one under ``answer``
+      and its text under ``text_answer``, ``train_lang`` (the source language) and ``test_lang``;
+      the options are taken off the question, and the wrong ones are the alternatives;
+    - options in a field of their own: ``id``, ``lang``, ``question``, ``options`` (a list, or an
+      object by letter) and the letter of the right one under ``answer``.
+
+    Answers, alternatives and options may be JSON numbers, which count as Python writes them.
 
     Args:
         rows: A ``.jsonl`` (also ``.gz``, ``.xz``, ``.zst``) with an object a line, or the rows.
@@ -124,73 +135,10 @@ def read_facts(rows: PathLike | Iterable[Mapping[str, Any]]) -> FactData:
             elif (found.id, found.lang) in kept:
                 rejected.append(Rejected(place, number, "a second row of this id and language"))
             else:
-                kept[found.id, found.lang] = found
+                file = place if isinstance(rows, (str, Path)) else ""
+                kept[found.id, found.lang] = replace(found, file=file, line=number)
     check_rejected(place, len(kept), rejected, hint=FACT_HINT)
     return FactData(tuple(kept.values()), tuple(rejected))
-
-
-def facts_from_dictionary(templates: Mapping[Language, str], dictionary: Pairs) -> FactData:
-    """Makes facts of a dictionary: what is a source word in the target language?
-
-    Each language asks for the same translation of the same word, e.g. ``The Greek word for "{x}"
-    is`` and ``Η ελληνική λέξη για το "{x}" είναι``, so that all that differs is the language of the
-    question. Of a word with several translations the first counts.
-
-    Args:
-        templates: Prompts by language, each with one ``{x}`` for the source word.
-        dictionary: Words (the subjects) and their translations (the answers).
-
-    Raises:
-        InputError: A template without exactly one ``{x}``, or fewer than two templates.
-    """
-    if len(templates) < 2 or any(text.count(SLOT) != 1 for text in templates.values()):
-        raise InputError(
-            expected=f"templates in two languages or more, each with one {SLOT}",
-            got=", ".join(f"{lang}: {text!r}" for lang, text in templates.items()) or "none",
-            where="templates",
-        )
-    words: dict[str, str] = {}
-    for pair in dictionary:
-        words.setdefault(one_line(pair.source), one_line(pair.target))
-    facts = []
-    for word, translation in words.items():
-        for lang, template in templates.items():
-            start = template.index(SLOT)
-            prompt = template.replace(SLOT, word)
-            span = (start, start + len(word))
-            gap = _gap(lang)
-            facts.append(Fact(word, lang, prompt, translation, subject=span, gap=gap))
-    return FactData(tuple(facts))
-
-
-def facts_from_pairs(pairs: Pairs) -> FactData:
-    """Makes prompts of sentences and their translations: what word comes after the first half?
-
-    Rough, but to be had for every language with parallel text: the two halves need not end at the
-    same thought. A side's answer is the word after its first half, punctuation around it taken off.
-
-    Args:
-        pairs: Sentences and their translations; each pair's place in the list is a part of the id.
-
-    Returns:
-        The facts; rejected, by the pair's number from 1, are pairs of which a side has fewer than
-        `MIN_WORDS` words between spaces or no letter or digit in the word that is asked for.
-    """
-    facts: list[Fact] = []
-    rejected: list[Rejected] = []
-    for number, pair in enumerate(pairs, start=1):
-        sides = ((pairs.source_lang, pair.source), (pairs.target_lang, pair.target))
-        halves = [_halves(text) for _, text in sides]
-        reason = next((half for half in halves if isinstance(half, str)), "")
-        if reason:
-            rejected.append(Rejected("pairs", number, reason))
-            continue
-        facts += [
-            Fact(_pair_id(pair, number), lang, half[0], half[1])
-            for (lang, _), half in zip(sides, halves, strict=True)
-            if not isinstance(half, str)
-        ]
-    return FactData(tuple(facts), tuple(rejected))
 
 
 def select_languages(data: FactData, langs: Sequence[Language]) -> FactData:
@@ -214,6 +162,8 @@ def _facts(row: Mapping[str, Any], line: int) -> Iterator[_Found]:
     """Yields the facts of one row, or why there is none."""
     if "original_lang" in row:
         yield from ((line, found) for found in _translated(row))
+    elif "test_lang" in row:
+        yield line, _with_listed_options(row)
     elif "options" in row:
         yield line, _with_options(row)
     elif {"id", "lang", "answer"} <= row.keys() and {"prompt", "question"} & row.keys():
@@ -230,21 +180,42 @@ def _translated(row: Mapping[str, Any]) -> Iterator[Fact | str]:
         yield f"unknown language {row['original_lang']!r}" if name else "no id"
         return
     found: dict[Language, dict[str, Any]] = {}
+    if row.get("question") is not None:
+        found[source] = {"q": row["question"], "a": row.get("answer")}
     for key, value in row.items():
         match = _TRANSLATED.fullmatch(key)
         if match is None or value is None:
             continue
-        lang = source if match[2] == "original" else _lang(match[2])
+        lang = _lang(match[1])
         if lang is None:
-            yield f"unknown language {match[2]!r}"
+            yield f"unknown language {match[1]!r}"
             return
-        found.setdefault(lang, {}).setdefault(match[1], value)
+        found.setdefault(lang, {})[match[2]] = value
     if source not in found:
         yield "no question in the original language"
         return
     for lang, texts in found.items():
         fields = {"id": name, "lang": str(lang), "source_lang": str(source)}
         yield _fact({**fields, "question": texts.get("q")}, texts.get("a"), [])
+
+
+def _with_listed_options(row: Mapping[str, Any]) -> Fact | str:
+    """Reads a question at whose end its options are listed."""
+    text = row.get("question")
+    question, *listed = _OPTION.split(text) if isinstance(text, str) else [""]
+    options = {letter: one_line(x) for letter, x in zip(listed[::2], listed[1::2], strict=True)}
+    right = one_line(row.get("text_answer"))
+    letter = row.get("answer")
+    if not isinstance(letter, str) or options.get(letter) != right:
+        return "the option of the letter is not text_answer"
+    fields = {
+        "id": _id(row, ("qid", "id")),
+        "lang": row["test_lang"],
+        "source_lang": row.get("train_lang"),
+        "question": question,
+    }
+    others = [option for key, option in options.items() if key != letter]
+    return _fact(fields, right, others)
 
 
 def _with_options(row: Mapping[str, Any]) -> Fact | str:
@@ -260,7 +231,7 @@ def _with_options(row: Mapping[str, Any]) -> Fact | str:
 def _fact(row: Mapping[str, Any], answer: Any, alternatives: Any) -> Fact | str:
     """Returns the fact of a question, its answer and the wrong answers, or why there is none."""
     key = "prompt" if row.get("prompt") is not None else "question"
-    prompt, right, name = one_line(row.get(key)), one_line(answer), _id(row, ("id",))
+    prompt, right, name = one_line(row.get(key)), _answer(answer), _id(row, ("id",))
     lang = _lang(row.get("lang"))
     source = _lang(row["source_lang"]) if row.get("source_lang") is not None else lang
     wrong = _wrong_answers(alternatives, right)
@@ -289,15 +260,21 @@ def _fact(row: Mapping[str, Any], answer: Any, alternatives: Any) -> Fact | str:
         subject=span,
         source_lang=source if row.get("source_lang") is not None else None,
         frequency=None if frequency is None else float(frequency),
-        gap=_gap(lang) if key == "prompt" else ANSWER_MARK,
+        gap=answer_gap(lang) if key == "prompt" else ANSWER_MARK,
     )
 
 
 def _wrong_answers(given: Any, right: str) -> tuple[str, ...] | None:
     if not isinstance(given, list):
         return None
-    texts = [one_line(text) for text in given]
+    texts = [_answer(text) for text in given]
     return tuple(dict.fromkeys(texts)) if all(texts) else None
+
+
+def _answer(value: Any) -> str:
+    """Returns a text in one line, or a number as a text, or nothing."""
+    is_number = type(value) in (int, float) and math.isfinite(value)
+    return str(value) if is_number else one_line(value)
 
 
 def _span(prompt: str, subject: Any) -> tuple[int, int] | None:
@@ -313,20 +290,8 @@ def _is_frequency(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and 0 <= value < float("inf"))
 
 
-def _halves(text: str) -> tuple[str, str] | str:
-    words = text.split()
-    if len(words) < MIN_WORDS:
-        return f"fewer than {MIN_WORDS} words between spaces"
-    middle = (len(words) + 1) // 2
-    answer = regex.sub(r"^[^\p{L}\p{N}]+|[^\p{L}\p{N}\p{M}]+$", "", words[middle])
-    return (" ".join(words[:middle]), answer) if answer else "no word after the first half"
-
-
-def _pair_id(pair: Pair, number: int) -> str:
-    return f"{number}:{pair.id}"
-
-
-def _gap(lang: Language) -> str:
+def answer_gap(lang: Language) -> str:
+    """Returns what stands between a prompt of the language and what goes on with it."""
     return "" if lang.script in UNSPACED_SCRIPTS else " "
 
 

@@ -1,6 +1,7 @@
 """The language of every line of a corpus, by one of several classifiers."""
 
 import importlib
+import importlib.util
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ class Identifier:
     is_known: Callable[[Language], bool]
     is_same: Callable[[Language | None, Language], bool]
 
+
+GLOTLID = "cis-lmu/glotlid"
+"""Its name on the hub."""
 
 PY3LANGID = Identifier("py3langid", identify, is_identifiable, is_same_language)
 
@@ -109,6 +113,21 @@ def label_lines(
 def is_long(line: str) -> bool:
     """Whether a line is looked at: it has more than `MIN_CHARACTERS` characters."""
     return len(line.rstrip()) > MIN_CHARACTERS
+
+
+def installed_identifier() -> Identifier:
+    """Returns GlotLID where it is installed, and py3langid, which always is, where it is not.
+
+    Installed means the package fasttext and the model in the cache of the hub's client, where
+    ``hf download cis-lmu/glotlid model.bin`` puts it. Nothing is fetched here.
+    """
+    # Imported here: the client takes longer to load than all of this module.
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(GLOTLID, "model.bin")
+    if not isinstance(path, str) or importlib.util.find_spec("fasttext") is None:
+        return PY3LANGID
+    return glotlid(path)
 
 
 def glotlid(path: str | Path) -> Identifier:

@@ -3,12 +3,9 @@
 from lingraft.lab.contrast import Contrast, ContrastSettings
 from lingraft.lab.decoders import TinyDecoder
 from lingraft.lab.ensembles import EnsembleRun, train_ensemble
+from lingraft.lab.extractability import sampled_extractability, template_cues_for
 from lingraft.lab.influence import gradient_products
-from lingraft.lab.information import (
-    Information,
-    sampled_extractability,
-    template_cues_for,
-)
+from lingraft.lab.information import Information
 from lingraft.lab.members import Member
 from lingraft.lab.probes import PROBE_KINDS, Probes
 from lingraft.lab.samples import Samples

@@ -7,7 +7,9 @@ Axes: M models of a stack, N pairs of prompts, T tokens, D width, F parallel fac
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from math import inf
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy, normalize
 
 from lingraft.errors import InputError
+from lingraft.lab.arguments import Reader, number, whole_number
 from lingraft.lab.decoders import TinyDecoder, at, states
 from lingraft.lab.probes import Probes, build_probes, question_cues
 from lingraft.lab.vocabulary import PAD
@@ -34,6 +37,9 @@ class ContrastSettings:
         temperature: By which cosines are divided.
         num_pairs: N, facts of a step; the other ones are each fact's strangers.
         layer: After which layer the states are taken; 0 for the embeddings.
+
+    Raises:
+        InputError: A value is of the wrong kind or out of range.
     """
 
     weight: float
@@ -42,13 +48,20 @@ class ContrastSettings:
     layer: int
 
     def __post_init__(self) -> None:
-        if self.weight < 0 or self.temperature <= 0 or self.num_pairs < 2 or self.layer < 0:
-            raise InputError(
-                expected="a weight of 0 or more, a temperature above 0, at least 2 pairs and a "
-                "layer of 0 or more",
-                got=str(self),
-                where="contrast",
-            )
+        for name, read in _READERS.items():
+            object.__setattr__(self, name, read(getattr(self, name), name))
+
+
+_READERS: dict[str, Reader] = {
+    "weight": partial(
+        number, expected="a number of 0 or more", is_allowed=lambda given: 0 <= given < inf
+    ),
+    "temperature": partial(
+        number, expected="a number above 0", is_allowed=lambda given: 0 < given < inf
+    ),
+    "num_pairs": partial(whole_number, smallest=2),
+    "layer": partial(whole_number, smallest=0),
+}
 
 
 class Contrast:
@@ -65,8 +78,8 @@ class Contrast:
         settings: Of the loss.
 
     Raises:
-        InputError: A world has fewer parallel facts than pairs are asked for, or there is no such
-            layer.
+        InputError: A world has fewer parallel facts than pairs are asked for, there is no such
+            layer, or there are not as many seeds as worlds.
     """
 
     def __init__(
@@ -81,6 +94,12 @@ class Contrast:
                 expected=f"a layer from 0 to {model.num_layers}",
                 got=str(settings.layer),
                 where="layer",
+            )
+        if len(seeds) != len(worlds):
+            raise InputError(
+                expected=f"{len(worlds)} seeds, one for each world",
+                got=str(len(seeds)),
+                where="seeds",
             )
         self._model, self._worlds, self._seeds = model, worlds, seeds
         self._settings = settings

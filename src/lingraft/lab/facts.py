@@ -38,14 +38,14 @@ class Facts:
 
 def draw_facts(settings: WorldSettings) -> Facts:
     """Draws the truth; every kind of draw has a seed of its own, so that knobs do not mix."""
-    num_seen, num_unseen = settings.subjects, settings.unseen_subjects
+    home_S = _homes(settings)
     if settings.parallel_by == "subject":
-        is_parallel_S = _parallel_subjects(settings)
-        home_S = _homes(settings, is_parallel_S)
-        is_parallel_SR = np.repeat(is_parallel_S[:, None], settings.relations, axis=1)
+        is_parallel_SR = np.repeat(
+            _parallel_subjects(settings, home_S)[:, None], settings.relations, axis=1
+        )
     else:
-        home_S = _homes(settings, np.zeros(num_seen, dtype=bool))
         is_parallel_SR = _parallel_facts(settings, home_S)
+    num_unseen = settings.unseen_subjects
     unseen_home_U = np.arange(num_unseen) % settings.languages
     home_A = np.concatenate([home_S, unseen_home_U]).astype(np.int64)
     unseen_UR = np.zeros((num_unseen, settings.relations), dtype=bool)
@@ -78,22 +78,24 @@ def _generator(settings: WorldSettings, name: str) -> np.random.Generator:
     return np.random.default_rng(derive(settings.seed, "lab", name))
 
 
-def _parallel_subjects(settings: WorldSettings) -> Bools:
-    order = _generator(settings, "parallel subjects").permutation(settings.subjects)
-    is_parallel_S = np.zeros(settings.subjects, dtype=bool)
-    is_parallel_S[order[: round(settings.parallel_share * settings.subjects)]] = True
-    return is_parallel_S
-
-
-def _homes(settings: WorldSettings, stratum_S: Bools) -> Ints:
-    """Deals home languages by exact quotas, among monolingual and parallel subjects apart."""
+def _homes(settings: WorldSettings) -> Ints:
+    """Deals home languages by exact quotas."""
     order = _generator(settings, "homes").permutation(settings.subjects)
     home_S = np.empty(settings.subjects, dtype=np.int64)
-    for stratum in (False, True):
-        members = order[stratum_S[order] == stratum]
-        counts = quotas(len(members), settings.home_shares)
-        home_S[members] = np.repeat(np.arange(settings.languages), counts)
+    counts = quotas(settings.subjects, settings.home_shares)
+    home_S[order] = np.repeat(np.arange(settings.languages), counts)
     return home_S
+
+
+def _parallel_subjects(settings: WorldSettings, home_S: Ints) -> Bools:
+    """Takes the exact share of all subjects, in proportion from each home language."""
+    order = _generator(settings, "parallel subjects").permutation(settings.subjects)
+    is_parallel_S = np.zeros(settings.subjects, dtype=bool)
+    parts = np.bincount(home_S, minlength=settings.languages) / settings.subjects
+    counts = quotas(round(settings.parallel_share * settings.subjects), parts.tolist())
+    for lang, num in enumerate(counts):
+        is_parallel_S[order[home_S[order] == lang][:num]] = True
+    return is_parallel_S
 
 
 def _parallel_facts(settings: WorldSettings, home_S: Ints) -> Bools:

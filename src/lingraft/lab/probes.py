@@ -4,18 +4,19 @@ Axes: P questions, T tokens of a question, V values of its relation, C tokens of
 S subjects of samples, U unseen subjects, R relations, K languages, X entries of a question.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lingraft.errors import InputError
+from lingraft.lab.arguments import choice, optional, whole_number
 from lingraft.lab.facts import Facts
 from lingraft.lab.lexicon import START
 from lingraft.lab.samples import Grammar
 from lingraft.lab.sentences import Cues, draw_cues, full_cues, sentence_entries, tag_entries
-from lingraft.lab.settings import WorldSettings
 from lingraft.lab.vocabulary import TokenTable, compose
 
 Ints = NDArray[np.int64]
@@ -57,12 +58,10 @@ def choose_questions(
     """Returns the facts of a kind of question and the languages that each is asked in.
 
     Raises:
-        InputError: There is no such kind, no fact of it, or not even one is wanted.
+        InputError: There is no such kind, no fact of it, or no such number of them.
     """
-    if kind not in _KINDS:
-        raise InputError(expected=f"one of {', '.join(_KINDS)}", got=repr(kind), where="kind")
-    if max_facts is not None and max_facts < 1:
-        raise InputError(expected="at least 1 fact", got=str(max_facts), where="max_facts")
+    kind = choice(kind, "kind", choices=PROBE_KINDS)
+    max_facts = optional(max_facts, "max_facts", read=partial(whole_number, smallest=1))
     asked_GK, first_fact = _KINDS[kind].asked(facts)
     chosen = np.flatnonzero(asked_GK.any(axis=1))
     if len(chosen) == 0:
@@ -113,24 +112,6 @@ def build_probes(
         answer_P=answer_P,
         candidates_PVC=table.tokens_IL[values_PV, :longest],
     )
-
-
-def check_facts(settings: WorldSettings, facts: Sequence[int] | Ints) -> Ints:
-    """Returns numbers of facts as an array.
-
-    Raises:
-        InputError: There is none, or a number names no fact.
-    """
-    num = (settings.subjects + settings.unseen_subjects) * settings.relations
-    fact_P = np.asarray(facts, dtype=np.int64)
-    if fact_P.ndim != 1 or len(fact_P) == 0:
-        raise InputError(
-            expected="a list of at least one fact", got=f"shape {fact_P.shape}", where="facts"
-        )
-    wrong = fact_P[(fact_P < 0) | (fact_P >= num)]
-    if len(wrong):
-        raise InputError(expected=f"facts from 0 to {num - 1}", got=str(wrong[0]), where="facts")
-    return fact_P
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import comb, isclose
 
 from lingraft.errors import InputError
+from lingraft.lab.arguments import (
+    Reader,
+    choice,
+    flag,
+    optional,
+    share,
+    share_or_shares,
+    shares,
+    whole_number,
+)
 from lingraft.lab.spellings import NUM_SCRIPTS
 
 CHOICES = {
@@ -29,6 +40,7 @@ _SMALLEST = {
     "languages": 2,
     "subjects": 1,
     "relations": 1,
+    "values": 1,
     "template_tokens": 0,
     "template_types": 1,
     "paraphrases": 1,
@@ -48,8 +60,8 @@ class WorldSettings:
         relations: Relations; each subject has one fact for each.
         values: Values of one relation; K divides it. Every relation has its own.
         parallel_share: pi, share of the facts (or subjects) that are written in all languages.
-        parallel_by: What that is a share of: ``"fact"`` or ``"subject"``. The quotas are exact:
-            of facts within each home language.
+        parallel_by: What that is a share of: ``"fact"`` or ``"subject"``. The quotas are exact,
+            and within each home language as near as whole numbers come.
         informativeness: rho. A monolingual fact of a language takes its value from that language's
             own part of the values with probability (1 + (K - 1) rho) / K, else from one of the
             other parts. For two languages that is (1 + rho) / 2.
@@ -63,7 +75,8 @@ class WorldSettings:
         relation_overlap: The same of relations.
         value_overlap: The same of the values of each relation.
         cue_flips: eta, chance of a language's own tag, template or relation token to be replaced by
-            the corresponding token of another language.
+            the corresponding token of another language. Relations that languages share but write
+            or cut in a way of their own count among these; template words of the shared set don't.
         home_language_share: Shares of subjects at home in each language, as exact quotas. One
             number is the share of the first of two languages; None means equal shares.
         exposure_shares: Share of the samples in each language; None draws all shown (fact,
@@ -87,7 +100,7 @@ class WorldSettings:
         seed: Of the world; samples are drawn with a generator of the caller's.
 
     Raises:
-        InputError: A value is out of range, or two do not go together.
+        InputError: A value is of the wrong kind or out of range, or two do not go together.
     """
 
     languages: int
@@ -121,20 +134,8 @@ class WorldSettings:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, smallest in _SMALLEST.items():
-            _check_smallest(name, getattr(self, name), smallest)
-        for name in _SHARES:
-            _check_share(name, getattr(self, name))
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InputError(
-                    expected=f"one of {', '.join(choices)}",
-                    got=repr(getattr(self, name)),
-                    where=name,
-                )
-        for name in ("home_language_share", "exposure_shares"):
-            if isinstance(getattr(self, name), Sequence):
-                object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        for name, read in _READERS.items():
+            object.__setattr__(self, name, read(getattr(self, name), name))
         _check_values(self)
         _check_home_shares(self)
         _check_exposures(self)
@@ -145,10 +146,10 @@ class WorldSettings:
     @property
     def home_shares(self) -> tuple[float, ...]:
         """Share of subjects at home in each language."""
-        share = self.home_language_share
-        if share is None:
+        given = self.home_language_share
+        if given is None:
             return (1 / self.languages,) * self.languages
-        return (share, 1 - share) if isinstance(share, int | float) else tuple(share)
+        return (given, 1 - given) if isinstance(given, int | float) else tuple(given)
 
     @property
     def own_part_probability(self) -> float:
@@ -168,30 +169,36 @@ class WorldSettings:
         return self.transliterated or self.bpe_merges == "separate"
 
 
-def quotas(total: int, shares: Sequence[float]) -> list[int]:
-    """Returns whole numbers that sum to `total`, by the largest remainder; ties to the first."""
-    exact = [total * share for share in shares]
+_READERS: dict[str, Reader] = {
+    **{name: partial(whole_number, smallest=smallest) for name, smallest in _SMALLEST.items()},
+    **dict.fromkeys(_SHARES, share),
+    **{name: partial(choice, choices=choices) for name, choices in CHOICES.items()},
+    **dict.fromkeys(("repeat_names", "transliterated"), flag),
+    **dict.fromkeys(
+        ("vocab_size", "name_pool"), partial(optional, read=partial(whole_number, smallest=1))
+    ),
+    "home_language_share": partial(optional, read=share_or_shares),
+    "exposure_shares": partial(optional, read=shares),
+    "seed": whole_number,
+}
+
+
+def quotas(total: int, parts: Sequence[float]) -> list[int]:
+    """Returns whole numbers that sum to `total`, by the largest remainder; ties to the first.
+
+    Args:
+        total: Of the numbers.
+        parts: Share of each, which sum to 1.
+    """
+    exact = [total * part for part in parts]
     counts = [int(value) for value in exact]
-    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - exact[i])
+    by_remainder = sorted(range(len(parts)), key=lambda i: counts[i] - exact[i])
     for i in by_remainder[: total - sum(counts)]:
         counts[i] += 1
     return counts
 
 
-def _check_smallest(name: str, value: int, smallest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-        raise InputError(
-            expected=f"a whole number of {smallest} or more", got=repr(value), where=name
-        )
-
-
-def _check_share(name: str, value: float) -> None:
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(expected="a share from 0 to 1", got=repr(value), where=name)
-
-
 def _check_values(settings: WorldSettings) -> None:
-    _check_smallest("values", settings.values, settings.languages)
     if settings.values % settings.languages:
         raise InputError(
             expected=f"a multiple of {settings.languages}, one part for each language",
@@ -201,17 +208,14 @@ def _check_values(settings: WorldSettings) -> None:
 
 
 def _check_home_shares(settings: WorldSettings) -> None:
-    share = settings.home_language_share
-    where = "home_language_share"
-    if isinstance(share, int | float):
-        _check_share(where, share)
-        if settings.languages != 2:
-            raise InputError(
-                expected=f"{settings.languages} shares, one for each language",
-                got=repr(share),
-                where=where,
-            )
-    _check_sums_to_one(where, settings.home_shares, settings.languages)
+    given, where = settings.home_language_share, "home_language_share"
+    if isinstance(given, int | float) and settings.languages != 2:
+        raise InputError(
+            expected=f"{settings.languages} shares, one for each language",
+            got=repr(given),
+            where=where,
+        )
+    _check_sum(where, settings.home_shares, settings.languages)
     counts = quotas(settings.subjects, settings.home_shares)
     if min(counts) == 0:
         raise InputError(
@@ -222,27 +226,25 @@ def _check_home_shares(settings: WorldSettings) -> None:
 
 
 def _check_exposures(settings: WorldSettings) -> None:
-    shares = settings.exposure_shares
-    if shares is None:
+    given = settings.exposure_shares
+    if given is None:
         return
-    _check_sums_to_one("exposure_shares", shares, settings.languages)
-    if min(shares) == 0:
+    _check_sum("exposure_shares", given, settings.languages)
+    if min(given) == 0:
         raise InputError(
             expected="shares above 0, since every language is shown",
-            got=repr(tuple(shares)),
+            got=repr(given),
             where="exposure_shares",
         )
 
 
-def _check_sums_to_one(name: str, shares: Sequence[float], num: int) -> None:
-    if len(shares) != num:
+def _check_sum(name: str, given: Sequence[float], num: int) -> None:
+    if len(given) != num:
         raise InputError(
-            expected=f"{num} shares, one for each language", got=str(len(shares)), where=name
+            expected=f"{num} shares, one for each language", got=str(len(given)), where=name
         )
-    for share in shares:
-        _check_share(name, share)
-    if not isclose(sum(shares), 1, abs_tol=1e-9):
-        raise InputError(expected="shares that sum to 1", got=str(sum(shares)), where=name)
+    if not isclose(sum(given), 1, abs_tol=1e-9):
+        raise InputError(expected="shares that sum to 1", got=str(sum(given)), where=name)
 
 
 def _check_tokens(settings: WorldSettings) -> None:
@@ -282,8 +284,13 @@ def _check_tokens(settings: WorldSettings) -> None:
 
 def _check_names(settings: WorldSettings) -> None:
     if settings.names != "multi":
+        if settings.name_pool is not None:
+            raise InputError(
+                expected="None, since names='single' draws from no pool",
+                got=str(settings.name_pool),
+                where="name_pool",
+            )
         return
-    _check_smallest("name_pool", settings.num_names, 1)
     num = settings.subjects + settings.unseen_subjects
     if settings.num_names**2 < num:
         raise InputError(

@@ -9,19 +9,18 @@ K languages.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lingraft.errors import InputError
+from lingraft.lab.arguments import flag, optional, whole_number, whole_numbers
 from lingraft.lab.facts import Facts, draw_facts
 from lingraft.lab.information import Information, count_told, measure_information
 from lingraft.lab.lexicon import SPECIAL_NAMES, build_lexicon
 from lingraft.lab.probes import (
     Probes,
     build_probes,
-    check_facts,
     choose_questions,
     question_cues,
 )
@@ -173,6 +172,8 @@ class World:
 
         words = max(longest(lexicon.own_WK), longest(lexicon.shared_WK))
         names = int(self.table.length_I[lexicon.subject_AKN].sum(axis=2).max())
+        if not settings.repeat_names:
+            names = max(names, longest(lexicon.pronoun_K))
         sentence = settings.template_tokens * words + names
         sentence += longest(lexicon.relation_RK) + longest(lexicon.value_RVK)
         tag = longest(lexicon.tag_K) if settings.tag_share else 0
@@ -193,18 +194,17 @@ class World:
             lang: The one language that they tell in; None takes all.
 
         Raises:
-            InputError: There is no such language.
+            InputError: There is no such language, or no such number.
         """
-        self._check_lang(lang)
         return draw_samples(
             self.grammar,
             self.facts,
             self.pairs,
             self.table,
-            num,
+            whole_number(num, "num", smallest=0),
             rng,
             num_tokens=self.max_tokens,
-            lang=lang,
+            lang=self._lang(lang),
         )
 
     def probes(
@@ -229,11 +229,13 @@ class World:
         Raises:
             InputError: The kind is unknown, or the world has no such fact.
         """
-        seed = derive(self.settings.seed, "probes") if seed is None else seed
+        given = optional(seed, "seed", read=whole_number)
+        seed = derive(self.settings.seed, "probes") if given is None else given
+        is_full = flag(full_cues, "full_cues")
         rng = np.random.default_rng(derive(seed, "facts", kind))
         fact_P, lang_P = choose_questions(self.facts, kind, max_facts=max_facts, rng=rng)
         rng = np.random.default_rng(derive(seed, "cues", kind))
-        cues = question_cues(self.grammar, fact_P, lang_P, is_full=full_cues, rng=rng)
+        cues = question_cues(self.grammar, fact_P, lang_P, is_full=is_full, rng=rng)
         return build_probes(self.grammar, self.facts, self.table, fact_P, lang_P, cues)
 
     def documents(
@@ -242,29 +244,28 @@ class World:
         """Returns samples as text, of one language or, with None, as training draws them.
 
         Raises:
-            InputError: There is no such language.
+            InputError: There is no such language, or no such number.
         """
-        self._check_lang(lang)
-        return _texts(self.grammar, self.facts, self.pairs, num, rng, lang=lang)
+        num = whole_number(num, "num", smallest=0)
+        return _texts(self.grammar, self.facts, self.pairs, num, rng, lang=self._lang(lang))
 
-    def _check_lang(self, lang: int | None) -> None:
-        if lang is not None and not 0 <= lang < self.settings.languages:
-            raise InputError(
-                expected=f"a language from 0 to {self.settings.languages - 1}",
-                got=str(lang),
-                where="lang",
-            )
+    def _lang(self, lang: int | None) -> int | None:
+        read = partial(whole_number, smallest=0, largest=self.settings.languages - 1)
+        found: int | None = optional(lang, "lang", read=read)
+        return found
 
     def information(self, samples: Samples | None = None) -> Information:
         """Returns how much facts and cues tell of the language, in bits.
 
         With samples, the plug-in estimates are those of what these samples told.
+
+        Raises:
+            InputError: There is no sample, or one is not of this world.
         """
         told_SRK = None
         if samples is not None:
-            told_SRK = count_told(self.settings, self.facts, samples.fact_B, samples.lang_B)
-        lexicon = self.grammar.lexicon
-        return measure_information(self.settings, self.facts, lexicon, told_SRK=told_SRK)
+            told_SRK = count_told(self.settings, self.facts, samples)
+        return measure_information(self.grammar, self.facts, self.table, told_SRK=told_SRK)
 
 
 def matched_probes(
@@ -286,12 +287,14 @@ def matched_probes(
     Raises:
         InputError: There is no fact, or a number names none.
     """
-    fact_P = check_facts(world.settings, facts)
+    num_facts = len(world.facts.home_A) * world.settings.relations
+    fact_P = whole_numbers(facts, "facts", largest=num_facts - 1)
+    is_full = flag(full_cues, "full_cues")
     probes = {}
     for lang in range(world.settings.languages):
         rng = np.random.default_rng(derive(world.settings.seed, "matched probes"))
         lang_P = np.full(len(fact_P), lang)
-        cues = question_cues(world.grammar, fact_P, lang_P, is_full=full_cues, rng=rng)
+        cues = question_cues(world.grammar, fact_P, lang_P, is_full=is_full, rng=rng)
         probes[lang] = build_probes(world.grammar, world.facts, world.table, fact_P, lang_P, cues)
     return probes
 

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lingraft.errors import InputError
+from lingraft.measurement.curve_fits import FITS
+from lingraft.measurement.run_scatter import RunScatter
 from lingraft.measurement.score import COVERAGE
 from lingraft.measurement.scratch_curves import (
-    FITS,
     Censored,
-    ScratchCurve,
+    Inverted,
+    ScratchCurves,
     published_inverse,
 )
 from lingraft.measurement.transfer_losses import SCRATCH, Loss, check_distinct
@@ -29,7 +31,10 @@ Rule = Literal["log-log", "power", "linear", "published"]
 RULES: tuple[Rule, ...] = ("log-log", "power", "linear", "published")
 MIN_SCRATCH_SIZES = 3
 NUM_DRAWS = 400
-VERSION = 1
+VERSION = 2
+
+# Of bytes; a fit that reads a measured loss further off than this is told to.
+_TOLD_MISFIT = 1.1
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Transfer:
         rule: How the from-scratch curve was read.
         signature: Version, seed, draws, scatter of the runs, and their numbers.
         reason: Why there is no interval, or empty.
+        remark: What else has to be known of the curve that it was read from, or empty.
     """
 
     target: str
@@ -57,6 +63,7 @@ class Transfer:
     rule: Rule
     signature: Mapping[str, Any]
     reason: str = ""
+    remark: str = ""
 
     @property
     def data_transferred_bytes(self) -> float:
@@ -89,6 +96,7 @@ class Transfer:
             "fraction": self.fraction,
             "multiplier": self.multiplier,
             "reason": self.reason,
+            "remark": self.remark,
             "signature": dict(self.signature),
         }
 
@@ -121,6 +129,11 @@ class DataTransfer:
     transfers: tuple[Transfer, ...]
     repairs: tuple[Repair, ...]
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """One line for a person on each curve that asks for one, without the repairs."""
+        return tuple(dict.fromkeys(f"{x.target}: {x.remark}" for x in self.transfers if x.remark))
+
 
 def data_transfer(
     losses: Sequence[Loss],
@@ -131,10 +144,16 @@ def data_transfer(
 ) -> DataTransfer:
     """Weighs transfer in bytes, for every target, source and size of a table.
 
-    Several runs of a kind enter by their mean log loss. The interval comes from residual
-    bootstraps: scatter of log loss is pooled over all kinds of a target that have several runs,
-    every draw moves all points by it, fits the curve anew (by turns with each fit of the rule)
-    and inverts it. Runs of one trunk move together.
+    Several runs of a kind enter by their mean log loss. The interval comes from a parametric
+    bootstrap: scatter of log loss is pooled over all kinds of a target that have several runs
+    (see `RunScatter`), every draw moves all points by it, fits the curve anew (by turns with each
+    of `FITS[rule]`, lines and cubics in log-log for every rule), lets it stray between the sizes
+    (see `scratch_curves`) and inverts it. Runs of one trunk move together.
+
+    What the interval cannot know: a curve with a sharper bend between two sizes than it allows
+    for, such as sudden learning in a wide gap, which only a size in that gap shows; what all
+    runs have in common, such as too few steps; and with two trunks or two seeds of one kind, one
+    degree of freedom, it is twelve deviations wide to each side and mostly open.
 
     Args:
         losses: See `read_losses`.
@@ -191,10 +210,9 @@ class _Table:
         self._weights = np.array([len(groups[SCRATCH, s]) for s in self._sizes], dtype=np.float64)
 
     @cached_property
-    def _curve(self) -> ScratchCurve:
-        nats = np.exp([_mean_log(self._groups[SCRATCH, size]) for size in self._sizes])
-        fit = FITS["linear" if self._rule == "published" else self._rule][0]
-        return ScratchCurve(self._num_bytes, nats, self._weights, fit)
+    def _curve(self) -> ScratchCurves:
+        log_nats = np.array([[_mean_log(self._groups[SCRATCH, size]) for size in self._sizes]])
+        return ScratchCurves(self._num_bytes, log_nats, self._weights, FITS[self._rule][:1])
 
     @property
     def repair(self) -> Repair | None:
@@ -203,8 +221,7 @@ class _Table:
         return Repair(self.target, tuple(self._sizes[at] for at in self._curve.repaired))
 
     def transfers(self) -> Iterator[Transfer]:
-        scatter = self._scatter
-        reason = self._why_no_interval(scatter)
+        reason = self._why_no_interval()
         draws = None if reason else self.draws()
         for (init, size), runs in self._groups.items():
             if init == SCRATCH:
@@ -221,20 +238,38 @@ class _Table:
                 signature={
                     "version": VERSION,
                     "seed": self._seed,
-                    "num_draws": 0 if draws is None else len(draws.curves),
+                    "num_draws": 0 if draws is None else self._num_draws,
                     "num_scratch_sizes": len(self._sizes),
                     "num_scratch_runs": int(self._weights.sum()),
                     "num_runs": len(runs),
-                    "log_loss_scatter": scatter.deviation,
+                    "log_loss_scatter": self._scatter.deviation,
+                    "num_free": self._scatter.num_free,
                     "repaired": self.repair is not None,
                 },
                 reason=reason,
+                remark=self._remark,
             )
 
-    def _why_no_interval(self, scatter: "_Scatter") -> str:
+    def _why_no_interval(self) -> str:
         if self._rule == "published":
             return "the published rule has no interval"
-        return "" if scatter.num_free else "no kind of run has several seeds"
+        return self._scatter.why_unknown()
+
+    @cached_property
+    def _remark(self) -> str:
+        if self._rule == "published":
+            return ""
+        if self._curve.is_flat:
+            return "the loss from scratch is the same at all sizes: no size can be read off"
+        size, read = self._curve.misfit()
+        if max(size / read, read / size) < _TOLD_MISFIT:
+            return ""
+        is_within = self._sizes[0] <= read <= self._sizes[-1]
+        given = format_bytes(read) if is_within else "a size beyond those measured"
+        return (
+            f"the {self._rule} fit misses the runs from scratch: "
+            f"at the loss of {format_bytes(size)} it gives {given}"
+        )
 
     def _effective(self, runs: Sequence[Loss]) -> tuple[float, Censored | None]:
         if self._rule == "published":
@@ -245,23 +280,25 @@ class _Table:
             ]
             best = min(x.perplexity_per_byte for x in runs)
             return published_inverse(self._sizes, scratch, best), None
-        found = self._curve.invert(math.exp(_mean_log(runs)))
+        [found] = self._curve.invert(np.array([_mean_log(runs)]))
         return found.num_bytes, found.censored
 
     @cached_property
-    def _scatter(self) -> "_Scatter":
-        return _Scatter.of(list(self._groups.values()))
+    def _scatter(self) -> RunScatter:
+        return RunScatter(list(self._groups.values()))
 
     def draws(self) -> "Draws":
         """Curves and losses of the bootstrap."""
-        seed = derive(self._seed, "data transfer", self.target)
-        log_nats = dict(zip(self._groups, self._scatter.draw(self._num_draws, seed).T, strict=True))
-        fits = FITS[self._rule]
-        nats = np.exp(np.stack([log_nats[SCRATCH, size] for size in self._sizes], axis=1))
-        curves = [
-            ScratchCurve(self._num_bytes, drawn, self._weights, fits[number % len(fits)])
-            for number, drawn in enumerate(nats)
-        ]
+        generator = np.random.default_rng(derive(self._seed, "data transfer", self.target))
+        drawn = self._scatter.draw(self._num_draws, generator)
+        log_nats = dict(zip(self._groups, drawn.T, strict=True))
+        curves = ScratchCurves(
+            self._num_bytes,
+            np.stack([log_nats[SCRATCH, size] for size in self._sizes], axis=1),
+            self._weights,
+            FITS[self._rule],
+            wander=generator.random((self._num_draws, len(self._sizes) - 1)),
+        )
         return Draws(curves, log_nats)
 
 
@@ -283,20 +320,22 @@ class Draws:
     """The bootstrap of one target.
 
     Attributes:
-        curves: Its from-scratch curves.
+        curves: Its from-scratch curves, one a draw.
         log_nats: In the same draws, the logarithm of the loss of each kind of run, which is its
             init and size.
     """
 
-    curves: Sequence[ScratchCurve]
+    curves: ScratchCurves
     log_nats: Mapping[tuple[str, int], NDArray[np.float64]]
+
+    def invert(self, kind: tuple[str, int]) -> list[Inverted]:
+        """Returns D_E of one kind of run, read off each draw's curve."""
+        return self.curves.invert(self.log_nats[kind])
 
     def interval(self, kind: tuple[str, int]) -> tuple[float | None, float | None]:
         """The 95 % interval of D_T of one kind of run; an open end is None."""
-        losses = np.exp(self.log_nats[kind])
-        found = [curve.invert(float(x)) for curve, x in zip(self.curves, losses, strict=True)]
         # Bounds sort to their own side of the curve, and an end that is a bound is open.
-        in_order = sorted(found, key=lambda x: (_SIDE[x.censored], x.num_bytes))
+        in_order = sorted(self.invert(kind), key=lambda x: (_SIDE[x.censored], x.num_bytes))
         tail = (1 - COVERAGE) / 2
         low = in_order[math.floor(tail * len(in_order))]
         high = in_order[math.ceil((1 - tail) * len(in_order)) - 1]
@@ -307,63 +346,6 @@ class Draws:
 
 
 _SIDE: Mapping[Censored | None, int] = {"at_most": -1, None: 0, "at_least": 1}
-
-
-@dataclass(frozen=True)
-class _Scatter:
-    """How runs of one kind scatter about their mean in log loss.
-
-    Attributes:
-        groups: All runs of a target, by kind.
-        residuals: Of all kinds with several runs, each times √(n / (n − 1)).
-        num_free: Degrees of freedom behind them.
-    """
-
-    groups: Sequence[Sequence[Loss]]
-    residuals: NDArray[np.float64]
-    num_free: int
-
-    @classmethod
-    def of(cls, groups: Sequence[Sequence[Loss]]) -> "_Scatter":
-        several = [runs for runs in groups if len(runs) > 1]
-        residuals = [
-            (math.log(run.nats_per_byte) - _mean_log(runs)) * math.sqrt(len(runs) / (len(runs) - 1))
-            for runs in several
-            for run in runs
-        ]
-        return cls(groups, np.array(residuals), sum(len(runs) - 1 for runs in several))
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation of one run's log loss."""
-        return float(np.sqrt(np.mean(self.residuals**2))) if self.num_free else None
-
-    def draw(self, num_draws: int, seed: int) -> NDArray[np.float64]:
-        """Returns bootstrap draws of the mean log loss of every kind, (num_draws, num_groups).
-
-        Every run, or every trunk, moves by a residual of some other. Few residuals say little
-        about the scatter itself: each draw scales them by √(ν / χ²_ν), which widens the interval
-        as Student's t does.
-        """
-        generator = np.random.default_rng(seed)
-        shares = self._shares()
-        moves = generator.choice(self.residuals, (num_draws, shares.shape[1]))
-        scales = np.sqrt(self.num_free / generator.chisquare(self.num_free, num_draws))
-        means = np.array([_mean_log(runs) for runs in self.groups])
-        drawn: NDArray[np.float64] = means + scales[:, None] * (moves @ shares.T)
-        return drawn
-
-    def _shares(self) -> NDArray[np.float64]:
-        """What a run or trunk contributes to each kind's mean, (num_groups, num_units)."""
-        numbers: dict[object, int] = {}
-        for group, runs in enumerate(self.groups):
-            for place, run in enumerate(runs):
-                numbers.setdefault(run.trunk or (group, place), len(numbers))
-        shares = np.zeros((len(self.groups), len(numbers)))
-        for group, runs in enumerate(self.groups):
-            for place, run in enumerate(runs):
-                shares[group, numbers[run.trunk or (group, place)]] += 1 / len(runs)
-        return shares
 
 
 def _mean_log(runs: Sequence[Loss]) -> float:

@@ -4,7 +4,8 @@ From the discussion of arXiv 2404.08191 and the defects of its published figures
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from lingraft.measurement.data_transfer import DataTransfer, Transfer
@@ -34,18 +35,28 @@ class FailureSignature:
 
 
 def failure_signatures(
-    losses: Sequence[Loss], weighed: DataTransfer
+    losses: Sequence[Loss],
+    weighed: DataTransfer,
+    *,
+    ended_by_epochs: Sequence[Loss],
+    languages: Collection[str],
 ) -> tuple[FailureSignature, ...]:
     """Returns the signatures that fire; none of them stops a study.
 
     Args:
         losses: The table of losses.
         weighed: What `data_transfer` made of it.
+        ended_by_epochs: Those of the losses whose runs the last epoch ended (`BestLoss.stopped`).
+        languages: The sources that are plain languages. Controls are made to differ, so that
+            their differences are no signature, as a target's from itself is none.
     """
     return (
         *_poor_everywhere(losses),
-        *_starved(weighed),
-        *_differing_sources(weighed.transfers),
+        *_cut_short(ended_by_epochs),
+        *_unfalling(weighed),
+        *_differing_sources(
+            [x for x in weighed.transfers if x.source in languages and x.source != x.target]
+        ),
         *_ossified(weighed.transfers),
         *_beyond_the_curve(weighed.transfers),
     )
@@ -64,7 +75,25 @@ def _poor_everywhere(losses: Sequence[Loss]) -> Iterator[FailureSignature]:
         )
 
 
-def _starved(weighed: DataTransfer) -> Iterator[FailureSignature]:
+def _cut_short(ended_by_epochs: Sequence[Loss]) -> Iterator[FailureSignature]:
+    """From-scratch runs that might have gone on: their losses cost steps, not text."""
+    counts = Counter(
+        (loss.target, loss.dataset_bytes) for loss in ended_by_epochs if loss.init == SCRATCH
+    )
+    if counts:
+        yield FailureSignature(
+            "a starved from-scratch curve",
+            "; ".join(
+                f"{count} {'run' if count == 1 else 'runs'} on {size:,} bytes of {target} ended by "
+                "the number of epochs"
+                for (target, size), count in sorted(counts.items())
+            ),
+            "too few epochs for so little text, so that D_T comes out too large: raise max_epochs "
+            "until patience ends these runs",
+        )
+
+
+def _unfalling(weighed: DataTransfer) -> Iterator[FailureSignature]:
     for repair in weighed.repairs:
         yield FailureSignature(
             "a from-scratch curve that does not fall",

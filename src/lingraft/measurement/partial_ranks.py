@@ -68,6 +68,7 @@ def partial_spearman(
     covariates: Sequence[ArrayLike],
     *,
     clusters: Sequence[str] | None = None,
+    counted: str = "cells",
     seed: int,
 ) -> RankCorrelation:
     """Returns the rank correlation of two quantities with the covariates held.
@@ -85,6 +86,7 @@ def partial_spearman(
         y: The same.
         covariates: K lists of one number a cell; what x and y owe to these does not count.
         clusters: For each cell what it shares with others; None makes each cell its own.
+        counted: What the cells are, for the reason that there are too few.
         seed: Of the permutations and the resampling.
 
     Returns:
@@ -104,7 +106,7 @@ def partial_spearman(
         )
     members = [np.flatnonzero([name == n for name in names]) for n in dict.fromkeys(names)]
     num_covariates = covariates_CK.shape[1]
-    rho, reason = _rho(x_C, y_C, covariates_CK)
+    rho, reason = _rho(x_C, y_C, covariates_CK, counted)
     p = interval = None
     if rho is not None:
         interval = _interval(x_C, y_C, covariates_CK, members, seed=derive(seed, "bootstrap"))
@@ -122,10 +124,12 @@ def partial_spearman(
     )
 
 
-def _rho(x_C: Floats, y_C: Floats, covariates_CK: Floats) -> tuple[float | None, str]:
+def _rho(
+    x_C: Floats, y_C: Floats, covariates_CK: Floats, counted: str = "cells"
+) -> tuple[float | None, str]:
     least = covariates_CK.shape[1] + 3
     if len(x_C) < least:
-        return None, f"{len(x_C)} cells, at least {least} are needed"
+        return None, f"{len(x_C)} {counted}, at least {least} are needed"
     for name, values_C in (("x", x_C), ("y", y_C)):
         if np.ptp(values_C) == 0:
             return None, f"{name} is constant"

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from lingraft.measurement.data_transfer import Draws, Transfer, target_draws
 from lingraft.measurement.score import COVERAGE
 from lingraft.measurement.scratch_curves import Censored, Inverted
@@ -124,11 +122,8 @@ def _interval(
 ) -> tuple[float | None, float | None] | None:
     if draws is None:
         return None
-    losses = zip(*(np.exp(draws.log_nats[kind]).tolist() for kind in (whole, without)), strict=True)
-    found = [
-        _Worth.of(curve.invert(one), curve.invert(other))
-        for curve, (one, other) in zip(draws.curves, losses, strict=True)
-    ]
+    pairs = zip(draws.invert(whole), draws.invert(without), strict=True)
+    found = [_Worth.of(one, other) for one, other in pairs]
     # A bound is as low, or as high, as it says; on its other side nothing is known.
     lows = sorted(_end(x, "at_least", -math.inf) for x in found)
     highs = sorted(_end(x, "at_most", math.inf) for x in found)

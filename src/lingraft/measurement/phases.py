@@ -32,19 +32,20 @@ class Curves:
 
     Attributes:
         steps: Of the checkpoints, rising.
-        loss_nats: Mean training loss of the value.
+        loss_nats: Mean training loss, in nats per value: the unit of the floor.
         same_accuracy: Accuracy in the facts' own languages.
         cross_accuracy: Accuracy in the others.
-        unification: U at a middle layer.
-        probe_accuracy: Accuracy of a linear probe for the language.
+        unification: U at a middle layer; None where it is undefined, as where all states are
+            alike. Such checkpoints are left out of its means.
+        probe_accuracy: Accuracy of a linear probe for the language, or None likewise.
     """
 
     steps: Sequence[int]
     loss_nats: Sequence[float]
     same_accuracy: Sequence[float]
     cross_accuracy: Sequence[float]
-    unification: Sequence[float]
-    probe_accuracy: Sequence[float]
+    unification: Sequence[float | None]
+    probe_accuracy: Sequence[float | None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class PhaseRules:
         min_plateau_checkpoints: A shorter stay at the floor is no plateau.
         recalled: Same-language accuracy at which recall has set in.
         saturated: Same-language accuracy at which recall is full.
-        num_averaged: Checkpoints of which U is averaged, before and after.
+        num_averaged: Checkpoints of which U is averaged, before and after, where it is defined.
         min_repair: Rise of cross-language accuracy after full recall that counts as repair.
         min_noise_ratio: Of one run alone, how many times its noise a change of U has to be.
     """
@@ -109,7 +110,7 @@ class SeedEstimate:
         interval: 95 % interval, bootstrap over seeds. Of three seeds it is about their range.
         by_seed: The quantity of each run.
         num_defined: Runs that have it: a mean of an event that only some runs reach is early.
-        reason: Why the value, or else the interval, is None; or empty.
+        reason: Why the value, or else the interval, is None, or of fewer than all runs; or empty.
     """
 
     value: float | None
@@ -154,8 +155,8 @@ def phases(
 
     Args:
         curves: One for each seed.
-        floor_nats: The loss that marginal statistics reach: ln V of V equally likely values, or
-            ln of the values of one language where these are told apart at once.
+        floor_nats: The loss that overall statistics reach, in nats per value: ln V of V equally
+            likely values, less the nats that a prompt's cues tell of the value.
         rules: The thresholds; None takes the defaults of `PhaseRules`.
         seed: Of the bootstrap over seeds.
 
@@ -185,8 +186,10 @@ def phases(
         recall_onset=over_seeds("recall_onset", lambda run: run.recall_onset),
         full_recall=over_seeds("full_recall", lambda run: run.full_recall),
         unification_change=change,
-        unification_at_onset=over_seeds("recall_onset", lambda run: run.unification_at_onset),
-        probe_at_onset=over_seeds("recall_onset", lambda run: run.probe_at_onset),
+        unification_at_onset=over_seeds(
+            "unification_at_onset", lambda run: run.unification_at_onset
+        ),
+        probe_at_onset=over_seeds("probe_at_onset", lambda run: run.probe_at_onset),
         repair=repair,
         outcome=_outcome(change, runs, rules),
         num_repaired=sum(rise > rules.min_repair for rise in rises) if rises else None,
@@ -217,8 +220,8 @@ def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
     loss_C = _smooth(_checked(curves.steps, curves.loss_nats, "loss_nats"))
     same_C = _smooth(_checked(curves.steps, curves.same_accuracy, "same_accuracy"))
     cross_C = _smooth(_checked(curves.steps, curves.cross_accuracy, "cross_accuracy"))
-    unification_C = _checked(curves.steps, curves.unification, "unification")
-    probe_C = _checked(curves.steps, curves.probe_accuracy, "probe_accuracy")
+    unification_C = _checked(curves.steps, curves.unification, "unification", gaps=True)
+    probe_C = _checked(curves.steps, curves.probe_accuracy, "probe_accuracy", gaps=True)
     learned, no_statistics = _reach(-loss_C, -(floor_nats + rules.tolerance_nats))
     plateau, no_plateau = _plateau(loss_C, learned, floor_nats, rules)
     onset, no_onset = _reach(same_C, rules.recalled)
@@ -229,6 +232,8 @@ def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
         no_repair = "recall is full only at the last checkpoint"
     elif full is not None:
         repair = float(cross_C[-1] - cross_C[full])
+    unified, not_unified = _value_at(unification_C, onset, no_onset)
+    probed, not_probed = _value_at(probe_C, onset, no_onset)
     reasons = {
         "statistics_end": no_statistics
         and f"the loss never comes down to its floor: {no_statistics}",
@@ -237,8 +242,8 @@ def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
         "full_recall": not_full,
         "unification_change": no_change,
         "noise_ratio": no_ratio,
-        "unification_at_onset": no_onset,
-        "probe_at_onset": no_onset,
+        "unification_at_onset": not_unified,
+        "probe_at_onset": not_probed,
         "repair": no_repair,
     }
     return RunPhases(
@@ -248,8 +253,8 @@ def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
         full_recall=None if full is None else curves.steps[full],
         unification_change=change,
         noise_ratio=ratio,
-        unification_at_onset=None if onset is None else float(unification_C[onset]),
-        probe_at_onset=None if onset is None else float(probe_C[onset]),
+        unification_at_onset=unified,
+        probe_at_onset=probed,
         repair=repair,
         reasons={name: reason for name, reason in reasons.items() if reason},
     )
@@ -263,6 +268,13 @@ def _reach(values_C: Floats, threshold: float) -> tuple[int | None, str]:
     if not len(values_C):
         return None, "no checkpoints"
     return None, f"never at {abs(threshold):.4g}, the best is {abs(values_C.max()):.4g}"
+
+
+def _value_at(values_C: Floats, at: int | None, missing: str) -> tuple[float | None, str]:
+    """Returns the value at a checkpoint, or why there is none."""
+    if at is None:
+        return None, missing
+    return (None, "undefined there") if np.isnan(values_C[at]) else (float(values_C[at]), "")
 
 
 def _plateau(
@@ -298,6 +310,10 @@ def _change(
     first, last = plateau or (learned, learned)
     before = unification_C[max(first, last + 1 - rules.num_averaged) : last + 1]
     after = unification_C[full : full + rules.num_averaged]
+    before, after = before[~np.isnan(before)], after[~np.isnan(after)]
+    if not len(before) or not len(after):
+        reason = "U is undefined before recall or after it"
+        return None, None, reason, reason
     change = float(after.mean() - before.mean())
     noise = _noise(unification_C)
     if not noise:
@@ -312,6 +328,7 @@ def _noise(values_C: Floats) -> float | None:
     Second differences lose straight trends; of independent errors they have six times the
     variance. The median is blind to the few checkpoints at which the curve bends.
     """
+    values_C = values_C[~np.isnan(values_C)]
     if len(values_C) < 5:
         return None
     bends = np.abs(np.diff(values_C, n=2))
@@ -328,8 +345,10 @@ def _over_seeds(values: Sequence[float | None], reason: str, *, seed: int) -> Se
         drawn = np.random.default_rng(seed).integers(len(found), size=(NUM_RESAMPLES, len(found)))
         edges = np.quantile(found[drawn].mean(axis=1), [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
         interval = (float(edges[0]), float(edges[1]))
-    why = "" if interval else "one seed has no scatter to take an interval from"
-    return SeedEstimate(mean, interval, tuple(values), len(found), why)
+    whys = [] if interval else ["one seed has no scatter to take an interval from"]
+    if len(found) < len(values):
+        whys.insert(0, f"defined for {len(found)} of {len(values)} seeds")
+    return SeedEstimate(mean, interval, tuple(values), len(found), "; ".join(whys))
 
 
 def _outcome(change: SeedEstimate, runs: Sequence[RunPhases], rules: PhaseRules) -> Outcome | None:
@@ -351,16 +370,20 @@ def _smooth(values_C: Floats) -> Floats:
     return np.asarray(median_filter(values_C, size=3, mode="nearest"))
 
 
-def _checked(steps: Sequence[int], values: Sequence[float], name: str) -> Floats:
+def _checked(
+    steps: Sequence[int], values: Sequence[float | None], name: str, *, gaps: bool = False
+) -> Floats:
+    """Returns one number for each step, NaN in the place of None where there may be gaps."""
     if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
         raise InputError(expected="steps that rise", got=str(list(steps)), where="steps")
     if len(values) != len(steps):
         raise InputError(
             expected=f"one value for each of {len(steps)} steps", got=str(len(values)), where=name
         )
-    values_C = np.asarray(values, dtype=np.float64)
-    if not np.all(np.isfinite(values_C)):
-        at = int(np.flatnonzero(~np.isfinite(values_C))[0])
+    values_C = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    is_gap_C = np.array([gaps and value is None for value in values], dtype=bool)
+    if not np.all(np.isfinite(values_C) | is_gap_C):
+        at = int(np.flatnonzero(~(np.isfinite(values_C) | is_gap_C))[0])
         raise InputError(
             expected="a finite number", got=str(values[at]), where=f"{name}, step {steps[at]}"
         )

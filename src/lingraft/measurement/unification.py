@@ -4,6 +4,23 @@ The states of the same facts, asked in two languages, are compared by their cosi
 of the reference on unification (a rebuilding of arXiv 2508.11017, whose own score is unpublished):
 the same fact across languages (a) against another fact in the same language (b).
 
+The mean that centring subtracts is one of few facts, and holds each of them: the cosine of two
+facts that have nothing in common is then no more 0 but about -1 / (F - 1), and U = a - b would find
+unification in noise. So what the mean takes is given back. Where states are of one length, the
+mean of a language takes 1 / F from every product within it, and from those across what facts have
+in common with themselves there, a / F:
+
+    b' = (1 + (F - 1) b) / F,    c' = (a + (F - 1) c) / F,    a' = a.
+
+These are the means over all pairs, a fact with itself included, which centring sets to zero. The
+mean of both languages takes the same, (1 + ρ) / 2F of a product ρ of a fact with itself across
+languages, from a, b and c: their differences stay, their scale does not.
+
+    x' = (x + k) / (1 + k),    k = (1 + a) / (2 (F - 1)),    for x = a, b, c.
+
+Either way noise has U = 0, facts that are held once and otherwise unrelated have U = 1, and b = 1
+stays 1.
+
 Axes: L layers, F facts, D dimensions, R resamples.
 """
 
@@ -26,6 +43,9 @@ from lingraft.measurement.state_geometry import (
 )
 from lingraft.seeds import derive
 
+VERSION = 2
+"""Of the scores: since 2, what centring takes of the cosines is given back."""
+
 MIN_DETERMINED = 0.9
 """Least share of the resamples in which a quantity has to be defined to have an interval."""
 
@@ -44,7 +64,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class LayerUnification:
-    """How unified two languages are in one layer.
+    """How unified two languages are in one layer, without what centring takes of the cosines.
 
     Attributes:
         same_fact: a, mean cosine of a fact in A with itself in B.
@@ -52,15 +72,14 @@ class LayerUnification:
         stranger_a: The same within A.
         stranger_b: The same within B.
         cross_stranger: c, mean cosine of a fact in A with another one in B.
-        unification: U = a - b. Centring by language makes strangers repel each other: b of F
-            unrelated facts is about -1 / (F - 1), by which U of few facts is too large.
+        unification: U = a - b.
         normalized: U' = (a - b) / (1 - b): 1 where a = 1.
         auc: Chance that a fact is nearer to itself in the other language than to a stranger in
             its own, ties half; the mean of the next two. 0.5 is chance.
         auc_from_a: Facts in A, against strangers in A.
         auc_from_b: Facts in B, against strangers in B.
         reciprocal_rank: Mean reciprocal rank of a fact in the other language by cosine, the mean
-            of the next two. Ties have the mean over their orders.
+            of the next two. Ties have the mean over their orders. Of cosines as they are.
         reciprocal_rank_from_a: Facts in A, searched among all in B.
         reciprocal_rank_from_b: Facts in B, searched among all in A.
         cka: Linear CKA (Kornblith et al. 2019, arXiv 1905.00414, eq. 4), languages centred
@@ -111,12 +130,13 @@ def unification(
 
     U is near 1 before facts are learned, when all states are alike but for the language: read it
     beside the same-language accuracy. Where the language sets states apart, centring together
-    takes U below zero, down to -2; centring by language asks about the facts alone.
+    takes U below zero, down to -2; centring by language asks about the facts alone. U of unrelated
+    states is 0 under every centring, see the top of this module.
 
-    Intervals resample facts, the same ones in all layers, with means and states held; a fact drawn
-    twice is no stranger to itself. Two quantities are no averages of pairs, and drawing a fact
-    twice would bias them: for reciprocal ranks the facts that are searched among are held, and
-    CKA has a jackknife interval (normal, clipped to the range of CKA).
+    Intervals resample facts, the same ones in all layers, with means, states and what is given
+    back held; a fact drawn twice is no stranger to itself. Two quantities are no averages of
+    pairs, and drawing a fact twice would bias them: for reciprocal ranks the facts that are
+    searched among are held, and CKA has a jackknife interval (normal, clipped to the range of CKA).
 
     Args:
         states_a: States of the facts asked in language A, (L, F, D), or (F, D) of one layer.
@@ -151,6 +171,17 @@ def unification(
     return Unification(layers, num_facts, centring, seed, num_resamples)
 
 
+def middle_layer(num_layers: int) -> int:
+    """Returns the layer that figures are told of, chosen before looking: half of them lie below.
+
+    Layer 0 is what the embeddings give, so that the middle of 3 layers is 2 and of 30 is 15.
+
+    Args:
+        num_layers: Layers above the embeddings, 0 or more.
+    """
+    return (num_layers + 1) // 2
+
+
 def _layer(a_FD: Floats, b_FD: Floats, centring: Centring, weights_RF: Floats) -> LayerUnification:
     num_facts = len(a_FD)
     (unit_a_FD, zeros_a), (unit_b_FD, zeros_b) = directions(a_FD, b_FD, centring)
@@ -170,7 +201,9 @@ def _layer(a_FD: Floats, b_FD: Floats, centring: Centring, weights_RF: Floats) -
         np.clip(unit_b_FD @ unit_b_FD.T, -1.0, 1.0),
         np.clip(unit_a_FD @ unit_b_FD.T, -1.0, 1.0),
     )
-    values = _weighted(cosines, weights_RF)
+    ranks = _reciprocal_ranks(cosines.cross_FF), _reciprocal_ranks(cosines.cross_FF.T)
+    cosines = cosines.given_back(centring)
+    values = _weighted(cosines, ranks, weights_RF)
     estimates = {name: _estimate(values_R) for name, values_R in values.items()}
     if estimates["normalized"].value is None:
         alike = "strangers in one language are all alike, b = 1"
@@ -193,6 +226,22 @@ class _Cosines:
     b_FF: Floats
     cross_FF: Floats
 
+    def given_back(self, centring: Centring) -> "_Cosines":
+        """Returns them with what centring took of each; those of a state with itself stay 1."""
+        num = len(self.a_FF)
+        if centring == "none":
+            return self
+        if centring == "together":
+            k = (1 + np.diag(self.cross_FF).mean()) / (2 * (num - 1))
+            raw = (self.a_FF, self.b_FF, self.cross_FF)
+            return _Cosines(*((cosines_FF + k) / (1 + k) for cosines_FF in raw))
+        own_F = np.diag(self.cross_FF)
+        cross_FF = self.cross_FF + (own_F.mean() - self.cross_FF) / num
+        np.fill_diagonal(cross_FF, own_F)
+        return _Cosines(
+            self.a_FF + (1 - self.a_FF) / num, self.b_FF + (1 - self.b_FF) / num, cross_FF
+        )
+
     def by_fact(self) -> tuple[float, ...]:
         both_FF = self.a_FF + self.b_FF
         strangers_F = both_FF.sum(axis=1) - np.diag(both_FF)
@@ -200,7 +249,9 @@ class _Cosines:
         return tuple((own_F - strangers_F / (2 * (len(own_F) - 1))).tolist())
 
 
-def _weighted(cosines: _Cosines, weights_RF: Floats) -> dict[str, Floats]:
+def _weighted(
+    cosines: _Cosines, ranks: tuple[Floats, Floats], weights_RF: Floats
+) -> dict[str, Floats]:
     """Returns each quantity under each row of weights, (R,); NaN where no two facts are left."""
     squares_RF = weights_RF**2
     totals_R = weights_RF.sum(axis=1)
@@ -220,8 +271,7 @@ def _weighted(cosines: _Cosines, weights_RF: Floats) -> dict[str, Floats]:
     b_in_a_R, b_in_b_R = over_strangers(cosines.a_FF), over_strangers(cosines.b_FF)
     auc_a_R = over_strangers(_preferred(own_F, cosines.a_FF))
     auc_b_R = over_strangers(_preferred(own_F, cosines.b_FF))
-    rank_a_R = over_facts(_reciprocal_ranks(cosines.cross_FF))
-    rank_b_R = over_facts(_reciprocal_ranks(cosines.cross_FF.T))
+    rank_a_R, rank_b_R = (over_facts(ranks_F) for ranks_F in ranks)
     b_R = (b_in_a_R + b_in_b_R) / 2
     return {
         "same_fact": a_R,

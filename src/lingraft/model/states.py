@@ -84,6 +84,11 @@ class CausalStateReader:
         """Number of layers, L."""
         return len(self._layers)
 
+    @property
+    def window_tokens(self) -> int:
+        """Tokens that the model sees at once, the start token included."""
+        return self._window
+
     @torch.inference_mode()
     def read(self, prompts: Sequence[Prompt], *, at: Position = "last") -> NDArray[np.float32]:
         """Returns the states at one token of each prompt, shape (L + 1, P, D).

@@ -29,7 +29,7 @@ from lingraft.tokenizer import Tokenizer
 from lingraft.training import Packing, Schedule, TrainingRun, continue_pretraining
 from lingraft.units import Budget
 
-VERSION = 4
+VERSION = 5
 CHECKPOINT_SECONDS = 240.0
 CALIBRATION = "calibration.safetensors"
 # A short trial's loss differs by that much from one order of the text to the next, and a rate that
@@ -223,6 +223,7 @@ def run_arm(
         {
             **read_json(before_path),
             "after": after.to_record(),
+            "trained_bytes": run.num_bytes,
             "curve": [asdict(point) for point in run.curve],
             "train_nats": run.train_nats,
         },

@@ -29,7 +29,8 @@ SHORT_WEIGHING = WeighSettings(
     num_valid_rows=4,
     num_seeds=2,
 )
-# Every run to its best: half an hour on two cores.
+# Every run to its best, and every size at each rate: at most 6 MB of training, most of an hour on
+# two cores.
 LONG_WEIGHING = WeighSettings((18_000, 54_000, 162_000))
 
 
@@ -78,7 +79,7 @@ def demo(
         to: One of `samples.LANGUAGES`.
         out: Folder of the adapted model and the report.
         weigh: How to say what the graft was worth in bytes: ``"short"``, with each size of text
-            read once; ``"long"``, each run to its best, which takes half an hour more; ``"no"``.
+            read once; ``"long"``, each run to its best, which takes most of an hour more; ``"no"``.
         runtime: Threads and device.
         progress: Where to report to.
     """

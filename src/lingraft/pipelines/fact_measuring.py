@@ -1,8 +1,7 @@
 """Does a model hold its facts once for all its languages, and does that help it to answer?"""
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +10,29 @@ from scipy import stats
 from transformers import PreTrainedModel
 
 from lingraft.corpus.fact_records import Fact, FactData
-from lingraft.errors import InputError
+from lingraft.corpus.rejects import summarize_rejected
 from lingraft.languages import Language
 from lingraft.measurement.bits_per_byte import VERSION
 from lingraft.measurement.partial_ranks import partial_spearman
 from lingraft.measurement.protocols import Position
-from lingraft.measurement.unification import Unification
+from lingraft.measurement.unification import Unification, middle_layer
 from lingraft.model import CausalScorer
 from lingraft.model.states import CausalStateReader
 from lingraft.pipelines.arms import start_candidates
 from lingraft.pipelines.fact_recall import Answered, answer_facts, recall_score, transfer_score
+from lingraft.pipelines.fact_selection import (
+    NOT_ASKED,
+    Direction,
+    at_home,
+    directions,
+    language_pairs,
+    num_without_partner,
+    readable_facts,
+    rejected_note,
+    unasked_directions,
+)
 from lingraft.pipelines.fact_states import (
     lens_record,
-    middle,
     pair_unification,
     patching_record,
     unification_record,
@@ -58,6 +67,7 @@ class _Asked:
     """A model and what is asked of it."""
 
     tokenizer: Tokenizer
+    scorer: CausalScorer
     reader: CausalStateReader
     data: FactData
     settings: FactSettings
@@ -76,6 +86,7 @@ def measure_facts(
     on: Sequence[str],
     seed: int,
     settings: FactSettings | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Measures recall and transfer, unification, and how the two go together.
 
@@ -83,7 +94,10 @@ def measure_facts(
     ``"unification"`` gives `unification` for every pair of languages (and for the subjects, where
     all questions name one), `patching` and `logit_lens` for every direction; both give
     `unification_transfer` for every direction. Where facts state a source language, transfer is
-    measured from there only.
+    measured from there only; a source language that is not asked has records without a value.
+    Facts that the model cannot read at once are left out. Every record counts by reason, under
+    `rejected`, what was left out here and in reading; records of two languages count facts that
+    only one of them asks for as `num_without_partner`, those of transfer facts at home only.
 
     Args:
         model: Any causal language model of transformers.
@@ -92,6 +106,7 @@ def measure_facts(
         on: Some of `FACT_MEASURES`.
         seed: Of candidates, strangers and intervals.
         settings: See `FactSettings`.
+        note: Where to say which facts the model cannot read.
 
     Returns:
         One JSON record for each score.
@@ -100,44 +115,46 @@ def measure_facts(
         InputError: There are no facts, or none has a partner in another language; or the model is
             none that `CausalStateReader` can read.
     """
-    pairs = _language_pairs(data)
-    settings = settings or FactSettings()
-    start = start_candidates(tokenizer)[0]
-    scorer = CausalScorer(model, tokenizer, start_token=start, window=settings.window_tokens)
-    asked = _Asked(
-        tokenizer,
-        CausalStateReader(model, tokenizer, start_token=start, window=settings.window_tokens),
-        data,
-        settings,
-        {"version": VERSION, "num_candidates": settings.num_candidates, **scorer.signature},
-        seed,
-    )
+    asked = _asked(model, tokenizer, data, settings or FactSettings(), seed, note)
     records: list[dict[str, Any]] = []
     answers: _Answers = {}
     if "recall" in on:
         answers = answer_facts(
-            scorer, data, num_candidates=settings.num_candidates, seed=derive(seed, "recall")
+            asked.scorer,
+            asked.data,
+            num_candidates=asked.settings.num_candidates,
+            seed=derive(seed, "recall"),
         )
         records += _recall_records(asked, answers)
-    for one, other in pairs:
-        if "unification" in on:
+    if "unification" in on:
+        for one, other in language_pairs(asked.data):
             records += _pair_records(asked, one, other, answers)
-    return records
+    if "unification" in on and answers:
+        for direction in unasked_directions(asked.data):
+            records += _transfer_correlations(asked, answers, direction, [])
+    rejected = summarize_rejected(asked.data.rejected)
+    return [{**record, "rejected": rejected} for record in records]
 
 
-def _language_pairs(data: FactData) -> list[tuple[Language, Language]]:
-    """Pairs of languages with facts in common."""
-    if not data.facts:
-        raise InputError(expected="at least one fact", got="none", where="--facts")
-    pairs = [p for p in itertools.combinations(data.langs, 2) if data.matched(*p)]
-    if not pairs:
-        raise InputError(
-            expected="facts with a partner, a row of the same id in another language",
-            got=f"{len(data)} facts in {', '.join(x.tag for x in data.langs)} without any",
-            where="--facts",
-            hint="give the questions that ask for one fact the same id",
-        )
-    return pairs
+def _asked(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    data: FactData,
+    settings: FactSettings,
+    seed: int,
+    note: Callable[[str], None] | None,
+) -> _Asked:
+    """The model with those facts that it can read; refused where no two languages share one."""
+    start = start_candidates(tokenizer)[0]
+    scorer = CausalScorer(model, tokenizer, start_token=start, window=settings.window_tokens)
+    reader = CausalStateReader(model, tokenizer, start_token=start, window=settings.window_tokens)
+    readable = readable_facts(data, tokenizer, window_tokens=reader.window_tokens)
+    language_pairs(readable)
+    told = rejected_note(readable.rejected[len(data.rejected) :])
+    if told and note is not None:
+        note(told)
+    signature = {"version": VERSION, "num_candidates": settings.num_candidates, **scorer.signature}
+    return _Asked(tokenizer, scorer, reader, readable, settings, signature, seed)
 
 
 def _recall_records(asked: _Asked, answers: _Answers) -> list[dict[str, Any]]:
@@ -146,10 +163,10 @@ def _recall_records(asked: _Asked, answers: _Answers) -> list[dict[str, Any]]:
         told = [a for (_, its), a in answers.items() if its == lang]
         score = recall_score(told, signature=asked.signature, seed=asked.seed)
         records.append({**score.to_record(), "lang": lang.tag})
-    for source, target in _directions(asked.data):
+    for source, target in [*directions(asked.data), *unasked_directions(asked.data)]:
         found = _answered(asked, answers, source, target)
         score = transfer_score(found, signature=asked.signature, seed=asked.seed)
-        records.append({**score.to_record(), **_named(source, target)})
+        records.append({**score.to_record(), **_direction(asked, source, target)})
     return records
 
 
@@ -157,6 +174,7 @@ def _pair_records(
     asked: _Asked, one: Language, other: Language, answers: _Answers
 ) -> list[dict[str, Any]]:
     matched = asked.data.matched(one, other)
+    alone = {"num_without_partner": num_without_partner(asked.data, one, other)}
     places: list[Position] = ["last"]
     if all(fact.subject is not None for pair in matched for fact in pair):
         places.append("subject")
@@ -170,7 +188,7 @@ def _pair_records(
             num_resamples=asked.settings.num_resamples,
         )
         record = unification_record(found[at], signature=asked.signature)
-        records.append({**record, "langs": [one.tag, other.tag], "at": at})
+        records.append({**record, "langs": [one.tag, other.tag], "at": at, **alone})
     for source, target in ((one, other), (other, one)):
         directed = asked.data.matched(source, target)
         patched = patching_record(
@@ -182,14 +200,11 @@ def _pair_records(
             seed=asked.seed,
         )
         lens = lens_record(asked.reader, directed, signature=asked.signature, seed=asked.seed)
-        records.append({**patched, **_named(source, target)})
-        records.append({**lens, "lang": source.tag, "other_lang": target.tag})
-        if answers and (source, target) in _directions(asked.data):
+        records.append({**patched, "source_lang": source.tag, "target_lang": target.tag, **alone})
+        records.append({**lens, "lang": source.tag, "other_lang": target.tag, **alone})
+        if answers and (source, target) in directions(asked.data):
             by_layer = _by_id(found["last"], matched)
-            records += [
-                {**record, **_named(source, target)}
-                for record in _transfer_correlations(asked, answers, (source, target), by_layer)
-            ]
+            records += _transfer_correlations(asked, answers, (source, target), by_layer)
     return records
 
 
@@ -205,7 +220,7 @@ def _by_id(found: Unification, matched: Sequence[tuple[Fact, Fact]]) -> list[dic
 def _transfer_correlations(
     asked: _Asked,
     answers: _Answers,
-    direction: tuple[Language, Language],
+    direction: Direction,
     by_layer: Sequence[Mapping[str, float]],
 ) -> list[dict[str, Any]]:
     """Asks whether more unified facts transfer better, among those that the source knows.
@@ -218,11 +233,10 @@ def _transfer_correlations(
         for a, b in _answered(asked, answers, *direction)
         if a.is_right and b.log_prob is not None
     ]
-    covariates = [
-        [_overlap(asked.tokenizer, a.fact, b.fact) for a, b in pairs],
-        _frequencies([b.fact for _, b in pairs], asked.data),
-    ]
-    at = middle(len(by_layer) - 1)
+    frequencies, frequency = _frequencies([b.fact for _, b in pairs], asked.data)
+    covariates = [[_overlap(asked.tokenizer, a.fact, b.fact) for a, b in pairs], frequencies]
+    at = middle_layer(asked.reader.num_layers)
+    signature = {**asked.signature, "method": "partial_spearman", "answer_frequency": frequency}
     records = []
     for outcome in ("log_prob", "is_right"):
         values = [float(getattr(b, outcome)) for _, b in pairs]
@@ -233,26 +247,28 @@ def _transfer_correlations(
                 "unit": "partial rank correlation",
                 "outcome": outcome,
                 "layer": at,
-                **_correlated(rows[at], values, covariates, asked.seed),
+                **_correlated(rows[at] if rows else None, values, covariates, asked.seed),
                 "covariates": ["token_overlap", "answer_frequency"],
+                "answer_frequency": frequency,
                 "num_facts": len(pairs),
                 "plain_by_layer": [_plain(row, values) for row in rows],
-                "signature": {**asked.signature, "method": "partial_spearman", "seed": asked.seed},
+                "signature": {**signature, "seed": asked.seed},
+                **_direction(asked, *direction),
             }
         )
     return records
 
 
 def _correlated(
-    scores: Sequence[float],
+    scores: Sequence[float] | None,
     values: Sequence[float],
     covariates: Sequence[Sequence[float]],
     seed: int,
 ) -> dict[str, Any]:
-    if values and not scores:
-        reason = "unification is undefined in this layer"
+    if scores is None or (values and not scores):
+        reason = NOT_ASKED if scores is None else "unification is undefined in this layer"
         return {"value": None, "interval": None, "p": None, "plain": None, "reason": reason}
-    found = partial_spearman(scores, values, covariates, seed=seed)
+    found = partial_spearman(scores, values, covariates, seed=seed, counted="facts")
     return {
         "value": found.rho,
         "interval": None if found.interval is None else list(found.interval),
@@ -275,21 +291,17 @@ def _answered(
     """The answers of a direction, of the facts that are at home in the source or nowhere."""
     return [
         (answers[a.id, source], answers[b.id, target])
-        for a, b in asked.data.matched(source, target)
-        if a.source_lang in (None, source)
+        for a, b in at_home(asked.data, source).matched(source, target)
     ]
 
 
-def _directions(data: FactData) -> list[tuple[Language, Language]]:
-    return [
-        (source, target)
-        for source, target in itertools.permutations(data.langs, 2)
-        if any(a.source_lang in (None, source) for a, _ in data.matched(source, target))
-    ]
-
-
-def _named(source: Language, target: Language) -> dict[str, str]:
-    return {"source_lang": source.tag, "target_lang": target.tag}
+def _direction(asked: _Asked, source: Language, target: Language) -> dict[str, Any]:
+    home = at_home(asked.data, source)
+    return {
+        "source_lang": source.tag,
+        "target_lang": target.tag,
+        "num_without_partner": num_without_partner(home, source, target),
+    }
 
 
 def _overlap(tokenizer: Tokenizer, one: Fact, other: Fact) -> float:
@@ -298,12 +310,18 @@ def _overlap(tokenizer: Tokenizer, one: Fact, other: Fact) -> float:
     return len(ours & theirs) / len(ours | theirs)
 
 
-def _frequencies(facts: Iterable[Fact], data: FactData) -> list[float]:
-    """The frequency that the file states, or else how many of its facts have this answer."""
-    listed = list(facts)
-    if all(fact.frequency is not None for fact in listed):
-        return [math.log1p(fact.frequency or 0.0) for fact in listed]
+def _frequencies(facts: Sequence[Fact], data: FactData) -> tuple[list[float], str]:
+    """Logarithms of how frequent the answers are, and what that is.
+
+    Frequencies that the file states, where it states all of them; two measures do not mix. Or else
+    how many facts of the file have the answer.
+    """
+    stated = [math.log1p(fact.frequency) for fact in facts if fact.frequency is not None]
+    if len(stated) == len(facts):
+        return stated, "stated in the file"
     counts: dict[tuple[Language, str], int] = {}
     for fact in data.facts:
         counts[fact.lang, fact.answer] = counts.get((fact.lang, fact.answer), 0) + 1
-    return [float(np.log1p(counts[fact.lang, fact.answer])) for fact in listed]
+    num_missing = len(facts) - len(stated)
+    how = f"facts of the file with the answer; {num_missing} of {len(facts)} state no frequency"
+    return [float(np.log1p(counts[fact.lang, fact.answer])) for fact in facts], how

@@ -12,6 +12,7 @@ from lingraft.corpus.fact_records import Fact, FactData
 from lingraft.corpus.records import data_hash
 from lingraft.languages import Language
 from lingraft.measurement import Score, Scorer, bootstrap_interval
+from lingraft.pipelines.fact_selection import NOT_ASKED
 from lingraft.seeds import derive
 
 
@@ -110,7 +111,8 @@ def transfer_score(
     """Returns P(right in the target | right in the source) (ECLeKTic's and LiveCLKTBench's).
 
     Its statistics hold the four cells, so that the same share of the facts that the source does
-    not know, and the share that is right in both, can be read off.
+    not know, and the share that is right in both, can be read off. Without pairs, the facts are not
+    asked in their source language.
     """
     told = [(a, b) for a, b in pairs if a.is_right is not None and b.is_right is not None]
     cells = {
@@ -121,10 +123,11 @@ def transfer_score(
         for other in (True, False)
     }
     known = [(a, b) for a, b in told if a.is_right]
+    reason = "no fact is right in the source language" if pairs else NOT_ASKED
     return share_score(
         "transfer",
         [(float(bool(b.is_right)), 1.0) for _, b in known],
-        reason="" if known else "no fact is right in the source language",
+        reason="" if known else reason,
         signature={**signature, "data": facts_hash([x.fact for pair in pairs for x in pair])},
         statistics={"num_facts": len(pairs), "num_undefined": len(pairs) - len(told), **cells},
         seed=seed,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lingraft.corpus.fact_records import Fact
 from lingraft.measurement.protocols import Position, Prompt, StateReader
 from lingraft.measurement.state_geometry import Centring
-from lingraft.measurement.unification import Unification, unification
+from lingraft.measurement.unification import VERSION, Unification, middle_layer, unification
 from lingraft.model.states import CausalStateReader
 from lingraft.pipelines.fact_recall import facts_hash, share_score
 from lingraft.seeds import derive
@@ -27,11 +27,6 @@ Matched = Sequence[tuple[Fact, Fact]]
 def as_prompt(fact: Fact) -> Prompt:
     """Returns the question as a reader of states takes it."""
     return Prompt(fact.prompt, fact.subject)
-
-
-def middle(num_layers: int) -> int:
-    """The layer that figures are told of, chosen before looking: half of the layers lie below."""
-    return (num_layers + 1) // 2
 
 
 def pair_unification(
@@ -65,7 +60,7 @@ def unification_record(found: Unification, *, signature: Mapping[str, Any]) -> d
         {"layer": number, **{k: v for k, v in asdict(layer).items() if k != "by_fact"}}
         for number, layer in enumerate(found.layers)
     ]
-    at = middle(len(found.layers) - 1)
+    at = middle_layer(len(found.layers) - 1)
     return {
         "name": "unification",
         "unit": "difference of cosines",
@@ -76,6 +71,7 @@ def unification_record(found: Unification, *, signature: Mapping[str, Any]) -> d
         "signature": {
             **signature,
             "method": "unification",
+            "method_version": VERSION,
             "centring": found.centring,
             "seed": found.seed,
             "num_resamples": found.num_resamples,
@@ -129,7 +125,7 @@ def patching_record(
             "patching", items, unit="nats", reason=reason, signature=signature, seed=seed
         )
         layers.append({"layer": layer, **_estimate(score.to_record()), "num_facts": len(items)})
-    told = next(row for row in layers if row["layer"] == middle(reader.num_layers))
+    told = next(row for row in layers if row["layer"] == middle_layer(reader.num_layers))
     return {
         "name": "patching",
         "unit": "nats",
@@ -174,7 +170,7 @@ def lens_record(
     return {
         "name": "logit_lens",
         "unit": "share",
-        **layers[middle(reader.num_layers)],
+        **layers[middle_layer(reader.num_layers)],
         "num_facts": int(apart_P.sum()),
         "num_undefined": int((~apart_P).sum()),
         "layers": layers,
@@ -202,7 +198,7 @@ def _signature(pairs: Matched, signature: Mapping[str, Any]) -> dict[str, Any]:
 def _spaced(num_layers: int, num_wanted: int) -> list[int]:
     """Layers from 0 to the last, the middle one among them."""
     spaced = np.linspace(0, num_layers, max(min(num_wanted, num_layers + 1), 2)).round()
-    return sorted({*spaced.astype(int).tolist(), middle(num_layers)})
+    return sorted({*spaced.astype(int).tolist(), middle_layer(num_layers)})
 
 
 def _strangers(pairs: Matched, num_facts: int, seed: int) -> tuple[list[int], list[int]]:

@@ -11,13 +11,14 @@ from scipy import stats
 
 from lingraft.files import read_json, write_json
 from lingraft.measurement.score import COVERAGE
+from lingraft.measurement.unification import middle_layer
 from lingraft.pipelines.influence_runs import INFLUENCE_FILE
 from lingraft.pipelines.lab_runs import CELLS
 from lingraft.pipelines.language_order import ORDERS_FILE
 from lingraft.report.interventions import FORMAT, write_intervention_report
 from lingraft.runtime import Runtime
 
-VERSION = 1
+VERSION = 2
 FORCES = ("value_bits", "subject_bits", "extractability")
 CENTRING = "by language"
 
@@ -55,7 +56,7 @@ def intervention_record(
     """
     files = [read_json(folder / CELLS) for folder in runs]
     seen = {arm["name"]: file["members"] for arm, file in zip(arms, files, strict=True)}
-    layer = (settings.lab.model.num_layers + 1) // 2
+    layer = middle_layer(settings.lab.model.num_layers)
     rows = [arm_row(arm, seen, layer) for arm in arms]
     traced = read_json(influence / INFLUENCE_FILE)
     told = read_json(orders / ORDERS_FILE)["orders"]

@@ -14,12 +14,13 @@ from lingraft.lab.settings import DEFAULT_BPE_SIZE
 from lingraft.pipelines.influence_runs import trace_influence
 from lingraft.pipelines.intervention_arms import Arm, Doses, intervention_arms
 from lingraft.pipelines.intervention_record import intervention_record
+from lingraft.pipelines.lab_questions import check_monolingual
 from lingraft.pipelines.lab_runs import CELLS, Cell, LabSettings, train_worlds
 from lingraft.pipelines.language_order import ORDERS, teach_in_orders
 from lingraft.runtime import Runtime
 from lingraft.study import Job, Plan, Progress, job
 
-VERSION = 1
+VERSION = 2
 _TOKENS_PER_WORD = {"symbols": 1, "bpe": 2, "bytes": 5}
 """About, for costs alone."""
 
@@ -75,7 +76,8 @@ def intervention_plan(
         seed: Of everything that is drawn.
 
     Raises:
-        InputError: Doses do not go together, see `intervention_arms`.
+        InputError: Doses do not go together, see `intervention_arms`, or an arm has too few
+            monolingual facts.
     """
     arms = intervention_arms(base, doses)
     seeds = [seed * 1_000 + number for number in range(settings.num_seeds)]
@@ -135,6 +137,8 @@ def _arm_job(arm: Arm, seeds: Sequence[int], settings: InterventionSettings) -> 
     if arm.world.tokens != "symbols":
         lab = replace(lab, num_facts=min(settings.num_spelled_facts, lab.num_facts))
     cells = [_cell(arm.world, seed) for seed in seeds]
+    for cell in cells:
+        check_monolingual(cell.world)
     return job(
         train_arm,
         name="arm-" + re.sub("[^a-z0-9.]+", "-", arm.name.lower())[:70].strip("-."),

@@ -1,21 +1,31 @@
 """Scores of models on a file of text, or on a file of facts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lingraft.corpus import Documents, read_documents
-from lingraft.corpus.fact_records import FactData, read_facts, select_languages
+from lingraft.corpus import (
+    Documents,
+    FactData,
+    facts_from_dictionary,
+    facts_from_pairs,
+    read_dictionary,
+    read_documents,
+    read_facts,
+    read_pairs,
+)
+from lingraft.corpus.fact_records import select_languages
 from lingraft.errors import InputError
 from lingraft.languages import Language
 from lingraft.measurement import bits_per_byte
 from lingraft.model import CausalScorer, LoadedModel, load
+from lingraft.model.precision import computing_device
 from lingraft.pipelines.arms import start_candidates
 from lingraft.pipelines.fact_measuring import FACT_MEASURES, FactSettings, measure_facts
+from lingraft.pipelines.fact_selection import language_pairs, partner_note, rejected_note
 from lingraft.runtime import Runtime
-from lingraft.training.loop import training_device
 
 BITS_PER_BYTE = "bits-per-byte"
 MEASURES = (BITS_PER_BYTE, *FACT_MEASURES)
@@ -31,10 +41,12 @@ def measure_models(
     text: Path | None = None,
     lang: str | None = None,
     facts: Path | None = None,
+    templates: Sequence[str] = (),
     base: str | None,
     runtime: Runtime,
     seed: int = 0,
     settings: FactSettings | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Returns records for each model: its scores, and their differences from the base model's.
 
@@ -46,35 +58,47 @@ def measure_models(
         on: Some of `MEASURES`.
         text: Held-out text, for bits per byte.
         lang: Its language; of facts, the languages to ask in, with commas, all by default.
-        facts: Questions on facts, for the other measures, see `corpus.fact_records.read_facts`.
+        facts: Questions on facts, for the other measures: a ``.jsonl``, see
+            `corpus.fact_records.read_facts`; or else parallel text in the two languages of `lang`,
+            of which prompts are made, see `corpus.made_facts.facts_from_pairs`.
+        templates: Makes `facts` a dictionary that is asked for with these prompts, ``LANG=TEXT``
+            with one ``{x}``, see `corpus.made_facts.facts_from_dictionary`.
         base: A model to compare the others with.
         runtime: Threads and device.
         seed: Of intervals and of candidates.
         settings: How facts are measured.
+        note: Where to say what was left out of the facts.
 
     Raises:
-        InputError: No such measure, model or file; a measure without the file that it needs; or
-            facts of which none has a partner in another language.
+        InputError: No such measure, model or file; a measure without the file that it needs;
+            facts of which none has a partner in another language; parallel text without its two
+            languages, or a template without one.
     """
     _check_measures(on, text=text, lang=lang, facts=facts)
     torch.set_num_threads(runtime.threads)
     documents = _documents(text, lang) if BITS_PER_BYTE in on else None
     fact_measures = [name for name in on if name in FACT_MEASURES]
-    data = _facts(facts, lang, text) if fact_measures else None
+    data = _facts(facts, lang, text, templates, note) if fact_measures else None
     records: list[dict[str, Any]] = []
     bases: dict[str, float | None] = {}
     for place, name in enumerate([*([base] if base else []), *models]):
         loaded = load(name, dtype=torch.float32)
-        loaded.model.to(training_device(runtime))
+        loaded.model.to(computing_device(runtime))
         found = [] if documents is None else [_bits_per_byte(loaded, documents, seed)]
         if data is not None:
             found += measure_facts(
-                loaded.model, loaded.tokenizer, data, on=fact_measures, seed=seed, settings=settings
+                loaded.model,
+                loaded.tokenizer,
+                data,
+                on=fact_measures,
+                seed=seed,
+                settings=settings,
+                note=note,
             )
         if base and place == 0:
             bases = {_identity(record): record["value"] for record in found}
         elif base:
-            found = [_compared(record, bases[_identity(record)]) for record in found]
+            found = [_compared(record, bases.get(_identity(record))) for record in found]
         records += [{"model": name, **record} for record in found]
     return records
 
@@ -136,11 +160,58 @@ def _documents(text: Path | None, lang: str | None) -> Documents:
     return read_documents(text, lang=Language.parse(lang))
 
 
-def _facts(facts: Path | None, lang: str | None, text: Path | None) -> FactData:
-    """The facts in the languages asked for; with a text, --lang is the text's."""
-    assert facts is not None
-    chosen = lang.split(",") if lang and text is None else []
-    return select_languages(read_facts(facts), [Language.parse(code) for code in chosen])
+def _facts(
+    path: Path | None,
+    lang: str | None,
+    text: Path | None,
+    templates: Sequence[str],
+    note: Callable[[str], None] | None,
+) -> FactData:
+    """The facts in the languages asked for, and a word on what is left out of them."""
+    assert path is not None
+    # With a text, --lang is the text's.
+    chosen = [Language.parse(code) for code in (lang.split(",") if lang and text is None else [])]
+    if templates:
+        data = select_languages(_dictionary_facts(path, templates), chosen)
+    elif ".jsonl" in path.suffixes:
+        data = select_languages(read_facts(path), chosen)
+    else:
+        data = _pair_facts(path, chosen)
+    language_pairs(data)  # refused before a model is loaded, and in one line alone
+    for told in (rejected_note(data.rejected), partner_note(data)):
+        if told and note is not None:
+            note(told)
+    return data
+
+
+def _pair_facts(path: Path, langs: Sequence[Language]) -> FactData:
+    if len(langs) != 2:
+        raise InputError(
+            expected="the two languages of parallel text, as in --lang en,el, and no --text",
+            got=", ".join(lang.tag for lang in langs) or "none",
+            where="--lang",
+            hint="questions on facts are a .jsonl",
+        )
+    pairs = read_pairs(str(path), source_lang=langs[0], target_lang=langs[1])
+    made = facts_from_pairs(pairs)
+    return FactData(made.facts, (*pairs.rejected, *made.rejected))
+
+
+def _dictionary_facts(dictionary: Path, templates: Sequence[str]) -> FactData:
+    prompts: dict[Language, str] = {}
+    for template in templates:
+        code, is_given, prompt = template.partition("=")
+        if not is_given:
+            raise InputError(
+                expected="a language and a prompt, as in 'en=The Greek word for \"{x}\" is'",
+                got=repr(template),
+                where="--template",
+            )
+        prompts[Language.parse(code)] = prompt
+    # What languages the words are in is the prompts' affair.
+    lang = next(iter(prompts))
+    words = read_dictionary(dictionary, source_lang=lang, target_lang=lang)
+    return FactData(facts_from_dictionary(prompts, words).facts, words.rejected)
 
 
 def _bits_per_byte(loaded: LoadedModel, documents: Documents, seed: int) -> dict[str, Any]:

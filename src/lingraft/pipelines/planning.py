@@ -209,35 +209,31 @@ class _Builder:
 
     def weigh(self, settings: WeighSettings) -> None:
         """The from-scratch curve, and the graft's loss read off it."""
-        smallest = settings.sizes[0]
         seeds = range(settings.seed, settings.seed + settings.num_seeds)
-        runs = [(size, seeds[0]) for size in settings.sizes]
-        runs += [(smallest, seed) for seed in seeds[1:]]
-        tuned = self._scratch(smallest, seeds[0], settings, None)
+        # The first run of a size tries all rates; at the smallest, others take its choice.
+        firsts = {size: self._scratch(size, seeds[0], settings, None) for size in settings.sizes}
+        smallest = settings.sizes[0]
+        runs = [(size, seeds[0], first) for size, first in firsts.items()]
+        runs += [
+            (smallest, seed, self._scratch(smallest, seed, settings, firsts[smallest]))
+            for seed in seeds[1:]
+        ]
         self.jobs["weight"] = job(
             weigh_graft,
             name="weight",
-            runs=[
-                {
-                    "num_bytes": size,
-                    "seed": seed,
-                    "run": tuned
-                    if (size, seed) == runs[0]
-                    else self._scratch(size, seed, settings, tuned),
-                }
-                for size, seed in runs
-            ],
+            runs=[{"num_bytes": size, "seed": seed, "run": run} for size, seed, run in runs],
             arm=self.jobs[f"arm-{self._method}"],
             corpus=self.jobs["corpus"],
-            budget=self._settings.budget,
             max_epochs=settings.best_loss.max_epochs,
+            own_vocabulary=self._inputs.tokenizer is None,
             seed=self._settings.seed,
-            **self._target,
+            **self._languages,
         )
 
     def _scratch(
         self, num_bytes: int, seed: int, settings: WeighSettings, tuned: Job | None
     ) -> Job:
+        num_rates = len(settings.learning_rates) if tuned is None else 1
         return job(
             train_scratch,
             name=f"scratch-{num_bytes}",
@@ -246,7 +242,7 @@ class _Builder:
             num_bytes=num_bytes,
             settings=settings,
             seed=seed,
-            costs={"num_bytes": num_bytes * settings.best_loss.max_epochs},
+            costs={"num_bytes": num_bytes * num_rates * settings.best_loss.max_epochs},
             **self._vocabulary(self._method),
             **self._target,
         )

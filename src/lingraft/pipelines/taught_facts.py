@@ -27,7 +27,7 @@ from lingraft.tokenizer.byte_vocabulary import byte_tokenizer
 from lingraft.training import Packing, Schedule, Stage, continue_pretraining
 from lingraft.units import Budget
 
-VERSION = 1
+VERSION = 2
 RECORD = "record.json"
 QUESTIONS = "questions.jsonl"
 STATEMENTS = "statements.jsonl"

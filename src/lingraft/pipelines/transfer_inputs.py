@@ -129,7 +129,10 @@ class TransferInputs:
         scratch_seeds: Seeds of the runs from random weights.
         most_seeded_bytes: Larger sizes from scratch have the first seed only, since scatter is
             pooled over sizes and costs least at the small ones.
-        finetuned_seeds: Seeds of the runs from pretrained weights.
+        finetuned_seeds: Seeds of the runs from pretrained weights: of the choice and order of
+            target text. One pretrained model is behind all of them, which intervals know.
+        own_pretraining: Whether each of those seeds has a pretraining of its own instead, with
+            other weights at the start and another choice and order of source text.
         one_pass: Whether text is read once, so that all sizes of a seed share a trunk, instead of
             each being trained to its best.
         content_factors: Bytes of each target that say as much as a byte of the reference
@@ -159,5 +162,6 @@ class TransferInputs:
     scale: str
     seed: int
     one_pass: bool = False
+    own_pretraining: bool = False
     content_factors: Mapping[str, float] = field(default_factory=dict)
     arm: Arm = BYTES

@@ -4,38 +4,30 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from lingraft.corpus import read_pairs
-from lingraft.corpus.contamination import contamination
-from lingraft.corpus.line_languages import LineLabels, label_lines
-from lingraft.corpus.similarity import byte_premium, similarity
-from lingraft.errors import InputError
 from lingraft.files import read_json, write_json, write_text
 from lingraft.languages import Language
-from lingraft.measurement import Cell, Loss, associations, commutativity, data_transfer, predict
-from lingraft.measurement.data_transfer import DataTransfer, Rule, Transfer
+from lingraft.measurement import Loss, data_transfer
+from lingraft.measurement.data_transfer import DataTransfer, Rule
 from lingraft.measurement.failure_signatures import failure_signatures
 from lingraft.measurement.parts_carried import parts_carried
-from lingraft.measurement.prediction import variance_shares
 from lingraft.measurement.transfer_losses import COLUMNS
 from lingraft.model.byte_lm import ladder_lm
 from lingraft.pipelines.transfer_arms import Arm
 from lingraft.pipelines.transfer_inputs import Source
-from lingraft.pipelines.transfer_runs import RESULT, RunSettings
-from lingraft.pipelines.transfer_texts import read_part
+from lingraft.pipelines.transfer_likeness import language_units, likeness, target_shares
+from lingraft.pipelines.transfer_runs import ONE_PASS, RESULT, RunSettings
+from lingraft.pipelines.transfer_statistics import plain_languages, transfer_statistics
 from lingraft.report.transfer import write_transfer_report
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer, byte_tokenizer
 
-VERSION = 3
+VERSION = 4
 FORMAT = "lingraft-transfer-1"
-_MAX_LINES = 1_000
-_HELD_OUT = ("valid", "test")
 _COSTS = ("processed_bytes", "processed_flops")
-_FEATURES = ("script_overlap", "unigram_divergence_bits", "bigram_divergence_bits")
+_TEXT = ("num_bytes", "num_characters", "num_documents")
 
 
 def transfer_record(
@@ -93,7 +85,27 @@ def transfer_record(
         for row in rows
     ]
     weighed = data_transfer(losses, rule=cast(Rule, rule), seed=seed)
-    alike = _similarities(sources, targets, source_texts, target_texts, seed)
+    units = language_units(targets, target_texts, pairs, reference_lang, seed)
+    contaminations = target_shares(sources, targets, source_texts, target_texts, seed)
+    alike = likeness(
+        sources,
+        targets,
+        source_texts,
+        target_texts,
+        pairs=pairs,
+        reference_lang=reference_lang,
+        units=units,
+        contaminations=contaminations,
+        seed=seed,
+    )
+    signatures = failure_signatures(
+        losses,
+        weighed,
+        ended_by_epochs=[
+            loss for loss, row in zip(losses, rows, strict=True) if row["stopped"] == "epochs"
+        ],
+        languages=plain_languages(sources),
+    )
     record = {
         "format": FORMAT,
         "question": "What was pretraining worth, in bytes of target text?",
@@ -108,17 +120,19 @@ def transfer_record(
         "transfers": [transfer.to_record() for transfer in weighed.transfers],
         "parts": _parts(losses, weighed, sources),
         "repairs": [repair.describe() for repair in weighed.repairs],
-        "units": {
-            code: _units(target_texts[code], code, pairs, reference_lang, seed) for code in targets
-        },
+        "texts": [
+            *(_text(source.name, "source", source_texts[source.name]) for source in sources),
+            *(_text(code, "target", target_texts[code]) for code in targets),
+        ],
+        "units": units,
         "similarity": alike,
-        "contamination": _contaminations(sources, targets, source_texts, target_texts, seed),
-        **_tests(weighed, alike, seed),
-        "failures": [found.to_record() for found in failure_signatures(losses, weighed)],
+        "contamination": contaminations,
+        **transfer_statistics(weighed.transfers, sources, alike, seed),
+        "failures": [found.to_record() for found in signatures],
         "cost": _cost(rows, settings, arm),
         "threads": runtime.threads,
     }
-    write_text(out / "losses.csv", losses_csv(losses))
+    write_text(out / "losses.csv", losses_csv(rows))
     write_json(out / "record.json", record)
     write_transfer_report(record, out / "report.html")
     cells = weighed.transfers
@@ -129,22 +143,20 @@ def transfer_record(
     }
 
 
-def losses_csv(losses: Sequence[Loss]) -> str:
-    """Returns the table that ``lingraft data-transfer`` reads."""
+def losses_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the table that ``lingraft data-transfer`` reads.
+
+    Args:
+        rows: The record's ``losses``.
+    """
+    kept = ("seed", "trunk", "stopped", *_TEXT)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COLUMNS, "seed", "trunk"])
-    for loss in losses:
-        writer.writerow(
-            [
-                loss.target,
-                loss.init,
-                loss.dataset_bytes,
-                repr(loss.perplexity_per_byte),
-                loss.seed,
-                loss.trunk,
-            ]
-        )
+    writer.writerow([*COLUMNS, *kept])
+    for row in rows:
+        kind = (row["target"], row["init"], row["dataset_bytes"])
+        perplexity = repr(math.exp(row["nats_per_byte"]))
+        writer.writerow([*kind, perplexity, *(row[key] for key in kept)])
     return stream.getvalue()
 
 
@@ -154,9 +166,14 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         largest = run["dataset_bytes"] == max(map(int, result["sizes"]))
         costs = {key: result[key] if largest else 0 for key in _COSTS}
         result = {**result, **result["sizes"][str(run["dataset_bytes"])], **costs}
-    kept = ("nats_per_byte", "valid_nats_per_byte", "learning_rate", *_COSTS)
+    kept = ("nats_per_byte", "valid_nats_per_byte", "learning_rate", "stopped", *_TEXT, *_COSTS)
     described = {key: value for key, value in run.items() if key != "run"}
     return {**described, **{key: result[key] for key in kept}}
+
+
+def _text(name: str, side: str, folder: Path) -> dict[str, Any]:
+    """What a text has, and what was taken out of it or repaired."""
+    return {"name": name, "side": side, **read_json(folder / "facts.json")}
 
 
 def _model(size: str, arm: Arm, folder: Path | None) -> dict[str, Any]:
@@ -197,203 +214,20 @@ def _names(sources: Sequence[Source], targets: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _units(
-    text: Path, code: str, pairs: Mapping[str, Path], reference_lang: str, seed: int
-) -> dict[str, Any]:
-    facts = read_json(text / "facts.json")
-    found = None
-    if code in pairs:
-        parallel = read_pairs(
-            pairs[code],
-            source_lang=Language.parse(reference_lang),
-            target_lang=Language.parse(code),
-        )
-        premium = byte_premium(parallel, text=pairs[code].name, seed=seed)
-        interval = premium.interval
-        found = {
-            "value": premium.value,
-            "interval": None if interval is None else list(interval),
-            "text": premium.text,
-        }
-    return {
-        "bytes_per_character": facts["train_bytes"] / facts["train_characters"],
-        "byte_premium": found,
-    }
-
-
-def _similarities(
-    sources: Sequence[Source],
-    targets: Sequence[str],
-    source_texts: Mapping[str, Path],
-    target_texts: Mapping[str, Path],
-    seed: int,
-) -> list[dict[str, Any]]:
-    """From equal amounts of text: divergences of small samples are larger."""
-    found = []
-    for code in targets:
-        target = read_part(target_texts[code], "test", Language.parse(code))
-        for source in sources:
-            text = read_part(source_texts[source.name], "test", Language.parse(source.lang))
-            alike = similarity(text, target, seed=seed)
-            row = {name: getattr(alike, name) for name in _FEATURES}
-            row.update(alike.typology or {})
-            found.append({"target": code, "source": source.name, **row})
-    return found
-
-
-def _contaminations(
-    sources: Sequence[Source],
-    targets: Sequence[str],
-    source_texts: Mapping[str, Path],
-    target_texts: Mapping[str, Path],
-    seed: int,
-) -> list[dict[str, Any]]:
-    """The share of each source's lines in each target language; held-out text is the clean one."""
-    found = []
-    clean_targets = {code: _labels(target_texts[code], _HELD_OUT, code, seed) for code in targets}
-    for source in sources:
-        if source.control is not None:
-            continue
-        lines = _labels(source_texts[source.name], ("train",), source.lang, seed)
-        clean = _labels(source_texts[source.name], _HELD_OUT, source.lang, seed)
-        for code in targets:
-            if code == source.lang:
-                continue
-            share = contamination(
-                lines,
-                Language.parse(code),
-                clean=clean,
-                clean_target=clean_targets[code],
-                seed=seed,
-            )
-            found.append(
-                {
-                    "target": code,
-                    "source": source.name,
-                    "described": share.describe(),
-                    "share": share.share,
-                    "limit": share.detection_limit,
-                }
-            )
-    return found
-
-
-def _labels(text: Path, parts: Sequence[str], code: str, seed: int) -> LineLabels:
-    read = [read_part(text, part, Language.parse(code)) for part in parts]
-    # `study_text` has seen to it that parts share no text; users' ids may be unique in a file only.
-    named = tuple(
-        replace(document, id=f"{part}/{document.id}")
-        for part, documents in zip(parts, read, strict=True)
-        for document in documents
-    )
-    return label_lines(replace(read[0], records=named), seed=seed, max_lines=_MAX_LINES)
-
-
-def _tests(weighed: DataTransfer, alike: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Any]:
-    """What goes with transfer; for sizes above 0, since a zero-shot point has no D_F."""
-    cells = [_cell(transfer) for transfer in weighed.transfers if transfer.data_finetuned_bytes]
-    if not cells:
-        return {"associations": [], "variance": None, "commutativity": [], "prediction": None}
-    by_pair = {(row["target"], row["source"]): row for row in alike}
-    smallest = min(cell.data_finetuned_bytes for cell in cells)
-    at_smallest = [cell for cell in cells if cell.data_finetuned_bytes == smallest]
-    shares = variance_shares(at_smallest)
-    return {
-        "associations": [
-            row
-            for name in _FEATURES
-            for row in _associated(
-                cells, [by_pair[cell.target, cell.source][name] for cell in cells], name, seed
-            )
-        ],
-        "variance": {
-            "target": shares.target,
-            "source": shares.source,
-            "num_cells": shares.num_cells,
-            "data_finetuned_bytes": smallest,
-            "reason": shares.reason,
-        },
-        "commutativity": [
-            {
-                "one": both.first,
-                "other": both.second,
-                "there": both.to_second,
-                "back": both.to_first,
-                "fold": both.fold,
-            }
-            for both in commutativity(at_smallest).pairs
-        ],
-        "prediction": _predicted(at_smallest, by_pair),
-    }
-
-
-def _cell(transfer: Transfer) -> Cell:
-    return Cell(
-        transfer.target,
-        transfer.source,
-        transfer.data_finetuned_bytes,
-        transfer.data_transferred_bytes,
-        censored=transfer.censored,
-    )
-
-
-def _associated(
-    cells: Sequence[Cell], values: Sequence[float | None], name: str, seed: int
-) -> list[dict[str, Any]]:
-    found = associations(cells, values, seed=seed)
-    rows = [
-        {
-            "covariate": name,
-            "data_finetuned_bytes": one.data_finetuned_bytes,
-            "rho": one.rho,
-            "p": one.p,
-            "num_cells": one.num_cells,
-            "reason": one.reason,
-        }
-        for one in found.by_size
-    ]
-    pooled = found.pooled
-    rows.append(
-        {
-            "covariate": name,
-            "data_finetuned_bytes": None,
-            "rho": pooled.rho,
-            "p": pooled.p,
-            "num_cells": pooled.num_cells,
-            "reason": pooled.reason or pooled.warning,
-        }
-    )
-    return rows
-
-
-def _predicted(
-    cells: Sequence[Cell], by_pair: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> dict[str, Any]:
-    """How well bytes alone predict transfer; where there are too few cells, why not."""
-    features = [[by_pair[cell.target, cell.source][name] for name in _FEATURES] for cell in cells]
-    if any(value is None for row in features for value in row):
-        return {"reason": "a similarity is undefined"}
-    try:
-        found = predict(cells, features, names=_FEATURES)
-    except InputError as error:
-        return {"reason": str(error)}
-    return {
-        "features": ", ".join(_FEATURES),
-        "num_cells": found.num_cells,
-        "new target: squared error": found.new_target.squares,
-        "new target: squared error of the grand mean": found.new_target.baseline_squares,
-        "new cell: squared error": found.new_cell.squares,
-        "new cell: squared error of target + source means": found.new_cell.baseline_squares,
-    }
-
-
 def _cost(rows: Sequence[Mapping[str, Any]], settings: RunSettings, arm: Arm) -> dict[str, Any]:
-    """Bytes and FLOPs, against every rate for every run to the last epoch and a decay."""
+    """Bytes and FLOPs of the runs on target text, against every rate for every run to its end.
+
+    The end is the last epoch and a decay, or the text's own where it is read once.
+    """
     best_loss = settings.best_loss
-    most = best_loss.max_epochs * (1 + best_loss.decay_share) * len(settings.learning_rates)
-    naive = math.ceil(sum(row["dataset_bytes"] for row in rows) * most)
+    epochs = best_loss.max_epochs * (1 + best_loss.decay_share)
+    naive = sum(
+        row["dataset_bytes"] * (1 if row["stopped"] == ONE_PASS else epochs) for row in rows
+    )
     return {
         **{key: sum(row[key] for row in rows) for key in _COSTS},
         # At equal FLOPs no run has a last epoch.
-        "naive_bytes": naive if arm.equal == "bytes" else None,
+        "naive_bytes": math.ceil(naive * len(settings.learning_rates))
+        if arm.equal == "bytes"
+        else None,
     }

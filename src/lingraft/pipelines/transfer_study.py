@@ -14,6 +14,7 @@ from lingraft.pipelines.transfer_arms import (
     compare_arms,
     study_tokenizer,
 )
+from lingraft.pipelines.transfer_checks import check_inputs
 from lingraft.pipelines.transfer_inputs import HubText, Source, TransferInputs
 from lingraft.pipelines.transfer_law import transfer_law
 from lingraft.pipelines.transfer_record import transfer_record
@@ -46,24 +47,11 @@ def transfer_plan(
         arms: What text is cut into, instead of the inputs' own.
 
     Raises:
-        InputError: Fewer than three sizes from scratch, a language without text, or equal FLOPs
-            where text is read but once.
+        InputError: A language without text, or what `check_inputs` refuses.
     """
-    if len(set(inputs.scratch_sizes)) < 3:
-        raise InputError(
-            expected="at least 3 sizes from scratch",
-            got=", ".join(map(str, inputs.scratch_sizes)) or "none",
-            where="sizes",
-        )
     sizes = sizes or [inputs.size]
     arms = arms or [inputs.arm]
-    if inputs.one_pass and any(arm.equal == "flops" for arm in arms):
-        raise InputError(
-            expected="arms at equal bytes, where text is read once",
-            got=", ".join(arm.name for arm in arms),
-            where="tokenizer",
-            hint="leave out one_pass, or the arms that end in /flops",
-        )
+    check_inputs(inputs, sizes=sizes, arms=arms, batch_bytes=settings.batch_bytes)
     # A name says what there are several of.
     size_ends = {size: f"-{size}" if len(sizes) > 1 else "" for size in sizes}
     arm_ends = {arm: f"-{arm.name}" if len(arms) > 1 else "" for arm in arms}
@@ -150,14 +138,21 @@ class _Builder:
                     found.append(_entry(target, "scratch", num_bytes, seed, "", run))
             for source in self.inputs.sources:
                 for num_bytes in self._sizes(source, target):
-                    # Before any target text there is nothing that a seed could change.
-                    seeds = self.inputs.finetuned_seeds if num_bytes else [self.inputs.seed]
+                    # Before any target text a seed changes nothing but a pretraining of its own.
+                    is_seeded = num_bytes or self.inputs.own_pretraining
+                    seeds = self.inputs.finetuned_seeds if is_seeded else [self.inputs.seed]
                     for seed in seeds:
                         run = self._run(target, source, num_bytes, seed)
-                        # One pretrained model behind all of them: in the bootstrap they are one.
-                        trunk = f"pretrained on {source.name}"
+                        trunk = self._trunk_name(source, seed)
                         found.append(_entry(target, source.name, num_bytes, seed, trunk, run))
         return found
+
+    def _trunk_name(self, source: Source | None, seed: int) -> str:
+        """What runs have in common beyond chance: in the bootstrap such runs are one."""
+        if source is None:
+            return f"scratch, seed {seed}"
+        own = f", seed {seed}" if self.inputs.own_pretraining else ""
+        return f"pretrained on {source.name}{own}"
 
     def _trunks(self) -> list[dict[str, Any]]:
         """One run for each target, kind of weights and seed, which holds all sizes."""
@@ -167,7 +162,7 @@ class _Builder:
                 name = "scratch" if source is None else source.name
                 seeds = self.inputs.scratch_seeds if source is None else self.inputs.finetuned_seeds
                 for seed in seeds:
-                    trunk = f"{name}, seed {seed}"
+                    trunk = self._trunk_name(source, seed)
                     run = self._trunk(target, source, seed)
                     found += [
                         _entry(target, name, num_bytes, seed, trunk, run)
@@ -188,7 +183,7 @@ class _Builder:
             lang=target,
             size=self.inputs.size,
             tokenizer=self.tokenizer,
-            source=None if source is None else self._pretrained(source),
+            source=None if source is None else self._pretrained(source, seed),
             reset=None if source is None else source.reset,
             frozen=None if source is None else source.frozen,
             sizes=sizes,
@@ -269,7 +264,8 @@ class _Builder:
         train: list[File | Job] = [self._file(path) for path in found.train]
         return train, self._file(found.valid), self._file(found.test)
 
-    def _pretrained(self, source: Source) -> Job:
+    def _pretrained(self, source: Source, run_seed: int) -> Job:
+        seed = run_seed if self.inputs.own_pretraining else self.inputs.seed
         return job(
             pretrain,
             name=f"pretrained-{source.control or source.lang}",
@@ -284,8 +280,8 @@ class _Builder:
             ),
             # The largest size's rate is the best guess, without a second pretraining.
             rate=max(self.settings.learning_rates),
-            budget=None if self._bytes is None else self._bytes._pretrained(source),
-            seed=self.inputs.seed,
+            budget=None if self._bytes is None else self._bytes._pretrained(source, run_seed),
+            seed=seed,
             costs=self._costs(self.inputs.source_bytes * self.inputs.source_epochs),
         )
 
@@ -303,7 +299,7 @@ class _Builder:
             lang=target,
             size=self.inputs.size,
             tokenizer=self.tokenizer,
-            source=None if source is None else self._pretrained(source),
+            source=None if source is None else self._pretrained(source, seed),
             reset=None if source is None else source.reset,
             frozen=None if source is None else source.frozen,
             num_bytes=num_bytes,

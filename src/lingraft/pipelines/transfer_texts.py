@@ -5,38 +5,38 @@ page has read the Dutch one's content. So pages are parted once, for all languag
 """
 
 import random
-import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lingraft.corpus import (
+    BytePrefix,
     Document,
     Documents,
     byte_prefixes,
     check_disjoint,
+    check_text,
     hold_out,
     read_documents,
 )
+from lingraft.corpus.byte_budgets import remove_marks
 from lingraft.corpus.contamination import inject
 from lingraft.corpus.hub import stream_documents
-from lingraft.corpus.scripts import letter_script
 from lingraft.corpus.splits import take_bytes
 from lingraft.errors import InputError
 from lingraft.files import write_json
 from lingraft.languages import Language
 from lingraft.pipelines.corpora import write_documents
+from lingraft.pipelines.transfer_controls import CONTROLS as CONTROLS
+from lingraft.pipelines.transfer_controls import Control as Control
+from lingraft.pipelines.transfer_controls import controlled, library_code
 from lingraft.seeds import derive
 
-VERSION = 2
+VERSION = 3
 Part = Literal["source", "target"]
-Control = Literal["shuffled", "words", "enciphered", "code"]
-CONTROLS: tuple[Control, ...] = ("shuffled", "words", "enciphered", "code")
-# The alphabets; beyond them are signs of syllables and words.
-_CIPHERED_BELOW = 0x1100
-# One of so many modules of the library is held out as valid text, and one as test text.
-_MODULES_PER_PART = 20
+Counts = dict[str, dict[str, int]]
+"""What was counted in each part."""
 
 
 def hub_text(
@@ -113,9 +113,9 @@ def study_text(
         held_out_bytes: Valid text, and test text, at most.
         control: ``"shuffled"`` permutes the characters of every document; ``"words"`` deals the
             text's words out anew, so that form stays and content goes; ``"enciphered"`` swaps
-            every letter for another of as many bytes, one to one, so that content stays and form
-            goes; ``"code"`` reads Python's standard library instead of the language's text. Each
-            of held-out text as well.
+            every letter for another of as many bytes, see `encipher`, so that content stays and
+            form goes; ``"code"`` reads Python's standard library instead of the language's text.
+            Each of held-out text as well.
         injected: Files of text in another language that replaces lines, or none.
         injected_lang: Its code.
         injected_share: Share of the lines that it replaces.
@@ -123,40 +123,47 @@ def study_text(
         out: Folder for the documents and `facts.json`.
 
     Returns:
-        Bytes, characters and documents of the training text, and what was injected.
+        Bytes, characters and documents of each part; under ``"removed"`` the rows that stood in
+        held-out text too; under ``"repairs"`` what of the encoding was repaired; and what was
+        injected or enciphered.
+
+    Raises:
+        InputError: A file is not UTF-8 throughout, a side has no documents, all rows of a part
+            stand in held-out text too, or a cipher would leave too much as it is.
     """
     language = Language.parse(lang)
+    facts: dict[str, Any] = {}
+    repairs: Counts = {}
     if control == "code":
-        documents, *found = _library_code(language, seed)
+        documents, *found = library_code(language, seed)
     else:
-        paths = (_within(text, "train"), _within([valid], "valid"), _within([test], "test"))
-        documents, *found = (read_documents(path, lang=language) for path in paths)
+        files = {"train": text, "valid": [valid], "test": [test]}
+        documents, *found = (_read(files[name], name, language, repairs) for name in files)
     held = {
         name: _drawn(rows, held_out_bytes, seed)
         for name, rows in zip(("valid", "test"), found, strict=True)
     }
-    cleared = hold_out(documents, list(held.values())).kept
-    train = _of_part(cleared, part, source_share, seed)
-    facts: dict[str, Any] = {}
-    if change := _CHANGES.get(control or ""):
-        train = change(train, seed)
-        held = {name: change(rows, seed) for name, rows in held.items()}
+    removed: Counts = {name: {"rows": 0, "bytes": 0} for name in ("train", "test")}
+    train = _cleared("train", _of_part(documents, part, source_share, seed), held, removed)
+    train, shares = controlled(train, control, seed)
+    held = {name: controlled(rows, control, seed)[0] for name, rows in held.items()}
     if injected:
-        other = read_documents(_within(injected, "train"), lang=Language.parse(injected_lang or ""))
+        other = _read(injected, "train", Language.parse(injected_lang or ""), repairs, "injected")
         mixed = inject(
             train, _of_part(other, part, source_share, seed), share=injected_share, seed=seed
         )
         train = mixed.documents
         facts["injected_share"] = mixed.share
     # Short documents may come to match when they are shuffled or replaced.
-    held["test"] = hold_out(held["test"], [held["valid"]]).kept
-    train = hold_out(train, list(held.values())).kept
+    held["test"] = _cleared("test", held["test"], {"valid": held["valid"]}, removed)
+    train = _cleared("train", train, held, removed)
     check_disjoint(match_ids=False, train=train, **held)
     for name, rows in {"train": train, **held}.items():
         write_documents(out / f"{name}.jsonl", rows)
         facts[f"{name}_bytes"] = rows.num_bytes
         facts[f"{name}_characters"] = sum(len(row.text) for row in rows)
         facts[f"{name}_documents"] = len(rows)
+    facts |= {"removed": removed, "repairs": repairs, **shares}
     write_json(out / "facts.json", facts)
     return facts
 
@@ -166,9 +173,49 @@ def read_part(folder: Path, name: str, lang: Language) -> Documents:
     return read_documents(folder / f"{name}.jsonl", lang=lang)
 
 
-def training_prefix(folder: Path, lang: Language, num_bytes: int, seed: int) -> Documents:
+def training_text(folder: Path, lang: Language, num_bytes: int, seed: int) -> BytePrefix:
     """Returns the first bytes of a text in the seed's order: sizes lie inside each other."""
-    return byte_prefixes(read_part(folder, "train", lang), [num_bytes], seed=seed)[0].documents
+    return byte_prefixes(read_part(folder, "train", lang), [num_bytes], seed=seed)[0]
+
+
+def training_prefix(folder: Path, lang: Language, num_bytes: int, seed: int) -> Documents:
+    """Returns the documents of `training_text`."""
+    return training_text(folder, lang, num_bytes, seed).documents
+
+
+def _read(
+    paths: Sequence[Path], part: str, lang: Language, repairs: Counts, name: str = ""
+) -> Documents:
+    """Reads text whose encoding was checked, and counts what was repaired of it."""
+    for path in paths:
+        if not path.is_dir():  # what `hub_text` fetched, we wrote ourselves
+            check_text(path)
+    found = remove_marks(read_documents(_within(paths, part), lang=lang))
+    repairs[name or part] = {
+        "byte_order_marks_removed": found.num_marks_removed,
+        "rows_of_nothing_else_removed": found.num_emptied,
+        "replacement_characters_left": found.num_replaced,
+    }
+    return found.documents
+
+
+def _cleared(
+    name: str, documents: Documents, others: Mapping[str, Documents], removed: Counts
+) -> Documents:
+    """Documents that match none of held-out text; the others are counted."""
+    found = hold_out(documents, others.values())
+    kept: Documents = found.kept
+    if not kept:
+        raise InputError(
+            expected=f"{name} text that is not all in {' or '.join(others)} text too",
+            got=f"{len(documents)} documents, each with a match there",
+            where=f"{documents.lang}, {name}",
+            hint="hold out other documents; case, digits, punctuation and spacing do not tell "
+            "documents apart",
+        )
+    removed[name]["rows"] += len(documents) - len(kept)
+    removed[name]["bytes"] += documents.num_bytes - kept.num_bytes
+    return kept
 
 
 def _within(paths: Sequence[Path], part: str) -> list[Path]:
@@ -202,70 +249,3 @@ def _drawn(documents: Documents, num_bytes: int, seed: int) -> Documents:
     rows = list(documents)
     random.Random(derive(seed, "held out")).shuffle(rows)
     return take_bytes(replace(documents, records=tuple(rows)), num_bytes)
-
-
-def _shuffled(documents: Documents, seed: int) -> Documents:
-    """Every document keeps its characters and loses their order."""
-    generator = random.Random(derive(seed, "shuffled"))
-    rows = [
-        replace(document, text="".join(generator.sample(document.text, len(document.text))))
-        for document in documents
-    ]
-    return replace(documents, records=tuple(rows))
-
-
-def _dealt(documents: Documents, seed: int) -> Documents:
-    """Every document keeps its number of words; which ones is drawn from all of the text."""
-    parts = [document.text.split(" ") for document in documents]
-    words = [word for part in parts for word in part]
-    random.Random(derive(seed, "words")).shuffle(words)
-    dealt = iter(words)
-    rows = [
-        replace(document, text=" ".join(next(dealt) for _ in part))
-        for document, part in zip(documents, parts, strict=True)
-    ]
-    return replace(documents, records=tuple(rows))
-
-
-def _enciphered(documents: Documents, seed: int) -> Documents:
-    """One cipher for all text: letters of one script, case and byte length change places."""
-    groups: dict[tuple[str, bool, int], list[str]] = {}
-    for code in range(_CIPHERED_BELOW):
-        letter = chr(code)
-        if letter.isalpha():
-            size = len(letter.encode("utf-8"))
-            kind = (letter_script(letter) or "", letter.isupper(), size)
-            groups.setdefault(kind, []).append(letter)
-    cipher: dict[str, str] = {}
-    for kind, letters in groups.items():
-        swapped = letters.copy()
-        random.Random(derive(seed, "cipher", *map(str, kind))).shuffle(swapped)
-        cipher.update(zip(letters, swapped, strict=True))
-    table = str.maketrans(cipher)
-    rows = [replace(document, text=document.text.translate(table)) for document in documents]
-    return replace(documents, records=tuple(rows))
-
-
-_CHANGES: dict[str, Callable[[Documents, int], Documents]] = {
-    "shuffled": _shuffled,
-    "words": _dealt,
-    "enciphered": _enciphered,
-}
-
-
-def _library_code(lang: Language, seed: int) -> list[Documents]:
-    """Python's own standard library as it is installed, a definition or a stretch a document.
-
-    Returns train, valid and test text, of different modules.
-    """
-    library = Path(sysconfig.get_paths()["stdlib"])
-    parts: list[list[Document]] = [[], [], []]
-    for path in sorted(library.glob("*.py")):
-        number = derive(seed, "held-out code", path.name) % _MODULES_PER_PART
-        blocks = path.read_text(encoding="utf-8", errors="ignore").split("\n\n")
-        parts[number if number in (1, 2) else 0] += [
-            Document(block.strip("\n"), f"{path.name}#{number}")
-            for number, block in enumerate(blocks)
-            if block.strip()
-        ]
-    return [Documents(tuple(rows), lang) for rows in parts]

@@ -10,13 +10,13 @@ from lingraft.corpus import Document
 from lingraft.errors import InputError
 from lingraft.model import byte_lm
 from lingraft.model.byte_lm import byte_config, num_flops_per_token
+from lingraft.model.precision import computing_device
 from lingraft.pipelines.transfer_runs import RunSettings
 from lingraft.runtime import Runtime
 from lingraft.study import Plan
 from lingraft.tokenizer import byte_tokenizer
 from lingraft.training import Packing
 from lingraft.training.batches import pack
-from lingraft.training.loop import training_device
 from lingraft.training.trainer import Trainer
 from lingraft.units import format_bytes
 
@@ -38,8 +38,10 @@ def check_time(
         workers: Processes of one thread each.
 
     Raises:
-        InputError: The expected text is more than the machine reads in that time.
+        InputError: No workers, or the expected text is more than they read in that time.
     """
+    if workers < 1:
+        raise InputError(expected="at least 1 worker", got=str(workers), where="workers")
     rate = bytes_per_second(sizes[-1], settings) * workers
     # Bytes of the model that is timed: a smaller one, or one of other tokens, costs less or more.
     config = byte_config(sizes[-1])
@@ -70,7 +72,7 @@ def bytes_per_second(size: str, settings: RunSettings) -> float:
     batch = pack(texts, tokenizer=tokenizer, packing=packing)
     trainer = Trainer(
         byte_lm(size, seed=0),
-        device=training_device(runtime),
+        device=computing_device(runtime),
         runtime=runtime,
         weight_decay=0.0,
         seed=0,

@@ -1,4 +1,4 @@
-"""The claims about two forces, put to the test over the members of a study.
+"""The claims about two forces, put to the test over the cells of a study.
 
 They are the reference's acceptance tests for arXiv 2508.11017: informativeness and extractability
 each hinder transfer where the other is high, and unification foretells it.
@@ -6,9 +6,10 @@ each hinder transfer where the other is high, and unification foretells it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import fmean
 from typing import Any
 
-from lingraft.measurement.partial_ranks import RankCorrelation, partial_spearman, spearman
+from lingraft.measurement.partial_ranks import RankCorrelation, partial_spearman
 from lingraft.measurement.phases import onset_step
 from lingraft.seeds import derive
 
@@ -22,6 +23,7 @@ WANTED_RHO = 0.8
 Member = Mapping[str, Any]
 Value = Callable[[Member], float | None]
 When = Callable[[Member], Mapping[str, Any] | None]
+Judge = Callable[[RankCorrelation], bool]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,17 @@ class _Claim:
     x: Value
     y: Value
     held: tuple[Value, ...]
-    judge: Callable[[RankCorrelation], bool]
+    judge: Judge
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a claim compares, of a member or of a cell."""
+
+    x: float
+    y: float
+    held: list[float]
+    cell: str
 
 
 def acceptance(
@@ -44,57 +56,30 @@ def acceptance(
     middle: int,
     last: int,
     seed: int,
+    axes: Sequence[str] = AXES,
     at_full_recall: bool = False,
 ) -> list[dict[str, Any]]:
-    """Tests the claims by rank correlations over members, the seeds of one cell resampled as one.
+    """Tests the claims by rank correlations over cells, as the reference's (iii) has it.
 
-    U is that of facts which are not among those asked for recall, centred by language.
+    A cell counts with the means of its seeds, and cells are resampled for the interval that a
+    verdict goes by. Beside it stands the correlation over members, the seeds of one cell resampled
+    as one: it also asks whether seeds of one cell differ as the claim has it. U is that of facts
+    which are not among those asked for recall, centred by language.
 
     Args:
         members: As `train_cells` writes them.
         middle: Number of the middle layer.
         last: Number of the last layer.
         seed: Of intervals and permutations.
+        axes: In which the cells differ; all but the one a claim is about are held.
         at_full_recall: Take transfer and U at the first checkpoint with `FULL_RECALL` of the facts
             recalled in their own language, instead of the last one: late repair lifts most cells to
             the ceiling, where ranks are noise.
     """
     transfer, point = (_at_full(_ratio), _full) if at_full_recall else (transfer_ratio, _end)
     claims = [
-        *_force_claims(members, transfer),
-        *(
-            _Claim(
-                f"(iii) {name} layer",
-                f"U of the {name} layer goes with transfer",
-                f"rho at least {WANTED_RHO}",
-                list(members),
-                unification_of(layer, point),
-                transfer,
-                (),
-                lambda found: found.rho is not None and found.rho >= WANTED_RHO,
-            )
-            for name, layer in (("middle", middle), ("last", last))
-        ),
-        _Claim(
-            "(iv)",
-            "U of the middle layer at the onset of recall foretells the final transfer",
-            "rho above 0, with its interval",
-            list(members),
-            lambda member: unification_at_onset(member, middle),
-            transfer_ratio,
-            (),
-            _is_above_zero,
-        ),
-        _Claim(
-            "(iv) held",
-            "the same, with informativeness, extractability and parallel share held",
-            "rho above 0, with its interval",
-            list(members),
-            lambda member: unification_at_onset(member, middle),
-            transfer_ratio,
-            tuple(axis(name) for name in AXES),
-            _is_above_zero,
-        ),
+        *_force_claims(members, transfer, axes),
+        *_unification_claims(members, transfer, point, middle=middle, last=last, axes=axes),
     ]
     if at_full_recall:
         early = [claim for claim in claims if not claim.name.startswith("(iv)")]
@@ -102,10 +87,47 @@ def acceptance(
     return [_tested(claim, derive(seed, "acceptance", claim.name)) for claim in claims]
 
 
-def _force_claims(members: Sequence[Member], transfer: Value) -> list[_Claim]:
+def _unification_claims(
+    members: Sequence[Member],
+    transfer: Value,
+    point: When,
+    *,
+    middle: int,
+    last: int,
+    axes: Sequence[str],
+) -> list[_Claim]:
+    """U goes with transfer and foretells it, also where all axes are held."""
+    held = tuple(map(axis, axes))
+    high, above = f"rho at least {WANTED_RHO}", "rho above 0, with its interval"
+    goes, foretells = "goes with transfer", "at the onset of recall foretells the final transfer"
+    holding = f"with {', '.join(name.replace('_', ' ') for name in axes)} held"
+    at_onset = _onset_value(middle)
+    cases: list[tuple[str, str, str, Value, Value, tuple[Value, ...], Judge]] = [
+        ("(iii) middle layer", f"U of the middle layer {goes}", high,
+         unification_of(middle, point), transfer, (), _is_strong),
+        ("(iii) last layer", f"U of the last layer {goes}", high,
+         unification_of(last, point), transfer, (), _is_strong),
+        ("(iii) held", f"U of the middle layer {goes}, {holding}", above,
+         unification_of(middle, point), transfer, held, _is_above_zero),
+        ("(iv)", f"U of the middle layer {foretells}", above, at_onset, transfer_ratio, (),
+         _is_above_zero),
+        ("(iv) held", f"the same, {holding}", above, at_onset, transfer_ratio, held,
+         _is_above_zero),
+    ]  # fmt: skip
+    return [
+        _Claim(name, claim, wanted, list(members), x, y, covariates, judge)
+        for name, claim, wanted, x, y, covariates, judge in cases
+    ]
+
+
+def _force_claims(members: Sequence[Member], transfer: Value, axes: Sequence[str]) -> list[_Claim]:
     """Each force hinders transfer where the other is strong, and does not where it is weak."""
     ties, cues = axis("informativeness"), axis("extractability")
-    parallel = axis("parallel_share")
+
+    def all_but(name: str) -> tuple[Value, ...]:
+        return tuple(axis(other) for other in axes if other != name)
+
+    beside_ties, beside_cues = all_but("informativeness"), all_but("extractability")
 
     def chosen(axis: Value, keep: Callable[[float], bool]) -> list[Member]:
         return [m for m in members if (value := axis(m)) is not None and keep(value)]
@@ -113,13 +135,13 @@ def _force_claims(members: Sequence[Member], transfer: Value) -> list[_Claim]:
     low, none = "rho below 0, with its interval", "an interval that holds 0, or transfer constant"
     cases = [
         ("(i) strong cues", "informativeness hinders transfer where cues are strong", low,
-         chosen(cues, lambda e: e >= STRONG_CUES), ties, (parallel, cues), _is_below_zero),
+         chosen(cues, lambda e: e >= STRONG_CUES), ties, beside_ties, _is_below_zero),
         ("(i) weak cues", "informativeness does not matter where cues are weak", none,
-         chosen(cues, lambda e: e <= WEAK_CUES), ties, (parallel, cues), _is_nothing),
+         chosen(cues, lambda e: e <= WEAK_CUES), ties, beside_ties, _is_nothing),
         ("(ii) tied facts", "cues hinder transfer where facts are tied to a language", low,
-         chosen(ties, lambda rho: rho >= STRONG_TIE), cues, (parallel, ties), _is_below_zero),
+         chosen(ties, lambda rho: rho >= STRONG_TIE), cues, beside_cues, _is_below_zero),
         ("(ii) free facts", "cues do not matter where facts are not tied", none,
-         chosen(ties, lambda rho: rho == 0.0), cues, (parallel,), _is_nothing),
+         chosen(ties, lambda rho: rho == 0.0), cues, beside_cues, _is_nothing),
     ]  # fmt: skip
     return [
         _Claim(name, claim, wanted, some, x, transfer, held, judge)
@@ -128,40 +150,70 @@ def _force_claims(members: Sequence[Member], transfer: Value) -> list[_Claim]:
 
 
 def _tested(claim: _Claim, seed: int) -> dict[str, Any]:
-    whole = [row for m in claim.members if (row := _row(claim, m)) is not None]
-    x, y = [row[0] for row in whole], [row[1] for row in whole]
-    clusters = [row[3] for row in whole]
-    columns = [[row[2][place] for row in whole] for place in range(len(claim.held))]
-    # A covariate that is the same everywhere holds nothing.
-    varying = [column for column in columns if len(set(column)) > 1]
-    if not whole:
-        found = RankCorrelation(None, None, None, 0, 0, len(claim.held), 0, "no such members")
-    elif varying:
-        found = partial_spearman(x, y, varying, clusters=clusters, seed=seed)
-    else:
-        found = spearman(x, y, clusters=clusters, seed=seed)
-    is_constant = bool(whole) and len(set(y)) == 1
-    holds: bool | None = None
-    if is_constant:
-        holds = claim.judge is _is_nothing
-    elif found.interval is not None:
-        holds = claim.judge(found)
+    rows = [row for member in claim.members if (row := _row(claim, member)) is not None]
+    cells = _over_cells(rows)
+    found = _correlated(cells, len(claim.held), seed)
+    over_members = asdict(_correlated(rows, len(claim.held), seed))
+    num_members = over_members.pop("num_cells")
     return {
         "name": claim.name,
         "claim": claim.claim,
         "wanted": claim.wanted,
         "found": asdict(found),
-        "holds": holds,
+        "over_members": {**over_members, "num_members": num_members},
+        "holds": _verdict(claim, cells, found),
     }
 
 
-def _row(claim: _Claim, member: Member) -> tuple[float, float, list[float], str] | None:
-    """x, y, what is held, and the cell; None where one of them is undefined."""
+def _over_cells(rows: Sequence[_Row]) -> list[_Row]:
+    """The means of each cell over the seeds that have all that the claim asks for."""
+    groups: dict[str, list[_Row]] = {}
+    for row in rows:
+        groups.setdefault(row.cell, []).append(row)
+    return [
+        _Row(
+            fmean(row.x for row in group),
+            fmean(row.y for row in group),
+            [fmean(values) for values in zip(*(row.held for row in group), strict=True)],
+            cell,
+        )
+        for cell, group in groups.items()
+    ]
+
+
+def _correlated(rows: Sequence[_Row], num_held: int, seed: int) -> RankCorrelation:
+    if not rows:
+        return RankCorrelation(None, None, None, 0, 0, num_held, 0, "no such members")
+    columns = [[row.held[place] for row in rows] for place in range(num_held)]
+    # A covariate that is the same everywhere holds nothing.
+    varying = [column for column in columns if len(set(column)) > 1]
+    return partial_spearman(
+        [row.x for row in rows],
+        [row.y for row in rows],
+        varying,
+        clusters=[row.cell for row in rows],
+        seed=seed,
+    )
+
+
+def _verdict(claim: _Claim, cells: Sequence[_Row], found: RankCorrelation) -> bool | None:
+    num_x, num_y = len({cell.x for cell in cells}), len({cell.y for cell in cells})
+    if num_x > 1 and num_y == 1:
+        return claim.judge is _is_nothing
+    return None if found.interval is None else claim.judge(found)
+
+
+def _row(claim: _Claim, member: Member) -> _Row | None:
+    """What the claim compares of a member; None where a part of it is undefined."""
     x, y = claim.x(member), claim.y(member)
     held = [value for hold in claim.held if (value := hold(member)) is not None]
     if x is None or y is None or len(held) < len(claim.held):
         return None
-    return x, y, held, cell_name(member)
+    return _Row(x, y, held, cell_name(member))
+
+
+def _is_strong(found: RankCorrelation) -> bool:
+    return found.rho is not None and found.rho >= WANTED_RHO
 
 
 def _is_below_zero(found: RankCorrelation) -> bool:
@@ -177,8 +229,16 @@ def _is_nothing(found: RankCorrelation) -> bool:
 
 
 def axis(name: str) -> Value:
-    """Reads an axis of a member's cell."""
-    return lambda member: member["axes"].get(name)
+    """Reads an axis of a member's cell; where cells do not name it, what its world has there."""
+
+    def found(member: Member) -> float | None:
+        for part in ("axes", "world", "information"):
+            if name in member[part]:
+                value: float | None = member[part][name]
+                return value
+        return None
+
+    return found
 
 
 def transfer_ratio(member: Member) -> float | None:
@@ -238,6 +298,10 @@ def unification_at_onset(member: Member, layer: int) -> float | None:
     """Reads U of a layer, centred by language, at the onset of recall."""
     step = onset(member)
     return next((unification_at(p, layer) for p in member["curve"] if p["step"] == step), None)
+
+
+def _onset_value(layer: int) -> Value:
+    return lambda member: unification_at_onset(member, layer)
 
 
 def cell_name(member: Member) -> str:

@@ -22,7 +22,7 @@ from lingraft.measurement import Loss, Score, bits_per_byte, data_transfer
 from lingraft.measurement.data_transfer import Transfer, signed_bytes
 from lingraft.measurement.transfer_losses import SCRATCH
 from lingraft.model import CausalScorer, load, swap_vocabulary
-from lingraft.pipelines.corpora import corpus_documents, corpus_facts
+from lingraft.pipelines.corpora import all_target_text, corpus_documents, corpus_facts
 from lingraft.pipelines.vocabularies import load_rows
 from lingraft.runtime import Runtime
 from lingraft.seeds import derive
@@ -35,9 +35,9 @@ from lingraft.training.best_loss import (
     train_at_best_rate,
     train_to_best,
 )
-from lingraft.units import Budget
+from lingraft.units import format_bytes
 
-VERSION = 2
+VERSION = 3
 RESULT = "result.json"
 MIN_SIZES = 3
 GRAFT = "graft"
@@ -52,7 +52,8 @@ class WeighSettings:
         sizes: Bytes of target text, rising, at least three.
         batch_bytes: Text of one optimiser step.
         window_tokens: Longest context in training.
-        learning_rates: Plateau rates; the smallest size chooses on valid text for all.
+        learning_rates: Plateau rates; every size chooses its own on valid text. A larger size at
+            the rate of a smaller one is worse than its text allows, which flatters the graft.
         best_loss: How far each run goes.
         num_valid_rows: Valid rows on which runs are stopped.
         num_seeds: Runs at the smallest size: scatter is measured where a run costs least.
@@ -115,7 +116,7 @@ def train_scratch(
         rows: Folder of the graft's rows, for their shape.
         corpus: The prepared corpus.
         choice: Folder of the graft's choice, for its start token.
-        tuned: Folder of a run whose learning rate is taken; None chooses one here.
+        tuned: Folder of a run on as much text whose learning rate is taken; None chooses one.
         target_lang: Code of the new language.
         num_bytes: Target text.
         settings: Of all runs.
@@ -177,20 +178,24 @@ def weigh_graft(
     runs: Sequence[Mapping[str, Any]],
     arm: Path,
     corpus: Path,
-    budget: Budget,
     max_epochs: float,
+    own_vocabulary: bool,
+    source_lang: str,
     target_lang: str,
     seed: int,
     out: Path,
 ) -> dict[str, Any]:
     """Reads the graft's loss off the from-scratch curve; writes `weight.json`.
 
+    D_F is the text that the graft was trained on, each byte once: an epoch more adds nothing.
+
     Args:
         runs: Size, seed and folder of each from-scratch run.
         arm: Folder of the trained graft.
         corpus: The prepared corpus.
         max_epochs: Most often that a from-scratch run read its text, for the description.
-        budget: Of the graft; D_F is the text that it could see, each byte once.
+        own_vocabulary: Whether the vocabulary was made from the corpus, for the description.
+        source_lang: Code of the source model's main language.
         target_lang: Code of the new language.
         seed: Of the interval's draws.
         out: Folder for `weight.json`.
@@ -198,7 +203,8 @@ def weigh_graft(
     Returns:
         D_T in bytes, whether it is a bound, and its interval.
     """
-    after = Score.from_record(read_json(arm / "scores.json")["after"])
+    scores = read_json(arm / "scores.json")
+    after = Score.from_record(scores["after"])
     losses = [
         Loss(
             target_lang,
@@ -209,14 +215,15 @@ def weigh_graft(
         )
         for run in runs
     ]
-    text_bytes = int(corpus_facts(corpus)["train_bytes"])
-    finetuned = min(budget.num_bytes or text_bytes, text_bytes)
+    finetuned = min(int(scores["trained_bytes"]), int(corpus_facts(corpus)["train_bytes"]))
     losses.append(Loss(target_lang, GRAFT, finetuned, nats_per_byte(after)))
     weighed = data_transfer(losses, seed=seed)
     [transfer] = weighed.transfers
     record = {
         "transfer": transfer.to_record(),
-        "described": describe(transfer) + (ONCE if max_epochs <= 1 else ""),
+        "described": describe(transfer)
+        + _describe_origin(transfer, _all_bytes(corpus, source_lang, target_lang), own_vocabulary)
+        + (ONCE if max_epochs <= 1 else ""),
         "repairs": [repair.describe() for repair in weighed.repairs],
         "losses": [
             {
@@ -251,6 +258,22 @@ def describe(transfer: Transfer) -> str:
         for end in transfer.interval
     )
     return f"The graft was worth {beside} (95 % interval {low} to {high})."
+
+
+def _describe_origin(transfer: Transfer, made_from_bytes: int, own_vocabulary: bool) -> str:
+    """Says what a graft has seen of the language before its training, where that is more."""
+    if made_from_bytes <= transfer.data_finetuned_bytes:
+        return ""
+    made = "vocabulary and rows" if own_vocabulary else "rows"
+    language = Language.parse(transfer.target).name
+    return f" Its {made} were made with {format_bytes(made_from_bytes)} of {language} text."
+
+
+def _all_bytes(corpus: Path, source_lang: str, target_lang: str) -> int:
+    """Target text of the corpus and its pairs, each text once: calibration reads all of it."""
+    source, target = Language.parse(source_lang), Language.parse(target_lang)
+    texts = all_target_text(corpus, target, source)
+    return sum(len(document.text.encode("utf-8")) for document in texts)
 
 
 def random_model(model: Path, target: Tokenizer, rows: Path, *, seed: int) -> PreTrainedModel:

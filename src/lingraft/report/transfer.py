@@ -24,17 +24,19 @@ FORMAT = "lingraft-transfer-1"
 SECTIONS = frozenset(
     [
         *("question", "scale", "rule", "model", "names", "targets", "sources", "sizes", "losses"),
-        *("transfers", "repairs", "units", "similarity", "contamination", "associations"),
-        *("variance", "commutativity", "prediction", "failures", "cost"),
+        *("transfers", "repairs", "texts", "units", "similarity", "contamination"),
+        *("tested_sources", "associations", "untested", "variance", "commutativity"),
+        *("prediction", "prediction_from_all", "failures", "cost"),
     ]
 )
 ENTRIES = {
     "losses": "target init dataset_bytes seed nats_per_byte valid_nats_per_byte processed_bytes "
-    "learning_rate trunk",
+    "learning_rate stopped num_bytes num_characters num_documents trunk",
     "transfers": "target source data_finetuned_bytes data_effective_bytes data_transferred_bytes "
     "censored interval rule fraction multiplier reason signature",
-    "similarity": "target source",
-    "contamination": "target source described share limit",
+    "texts": "name side train_bytes train_characters train_documents removed repairs",
+    "similarity": "target source reasons",
+    "contamination": "target source described amount limit identifier",
     "associations": "covariate data_finetuned_bytes rho p num_cells reason",
     "commutativity": "one other there back fold",
     "failures": "name evidence cause",
@@ -62,6 +64,7 @@ def write_transfer_report(record: Mapping[str, Any], path: Path) -> None:
         name=lambda code: name_of(record, code),
         answers=answers(record),
         pairs=pair_sentences(record),
+        classifiers=sorted({row["identifier"] for row in record["contamination"]}),
         tables=build_tables(record),
         figures=_figures(record),
     )

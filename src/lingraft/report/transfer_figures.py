@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from scipy.optimize import isotonic_regression
 
+from lingraft.measurement.curve_fits import FITS
+from lingraft.measurement.scratch_curves import ScratchCurves
 from lingraft.report.figures import drawable, figure_style
 from lingraft.report.transfer_amounts import Transfer, fine_tuned, name_of, signed_bytes, worth
 from lingraft.units import format_bytes
@@ -48,7 +49,7 @@ def draw_scratch_curves(record: Mapping[str, Any], target: str) -> str | None:
         chart, panels = _panels(max(1, len(sources)))
         for number, axes in enumerate(panels):
             source = sources[number] if sources else None
-            _draw_scratch(axes, scratch)
+            _draw_scratch(axes, scratch, record["rule"])
             if source is not None:
                 axes.set_title(drawable(name_of(record, source)), parse_math=False)
                 _draw_inversions(axes, record, target, source, scratch, _by_size(runs, source))
@@ -151,17 +152,25 @@ def _mean(values: Sequence[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))  # as the curve is read: in log loss
 
 
-def _draw_scratch(axes: Any, scratch: Mapping[int, Sequence[float]]) -> None:
-    sizes = list(scratch)
-    means = [math.log(_mean(values)) for values in scratch.values()]
-    weights = [float(len(values)) for values in scratch.values()]
-    knots = isotonic_regression(means, weights=weights, increasing=False).x
-    # Straight between the knots in (log bytes, log loss), as the rule reads it.
-    grid = np.linspace(math.log(sizes[0]), math.log(sizes[-1]), 60)
+def _draw_scratch(axes: Any, scratch: Mapping[int, Sequence[float]], rule: str) -> None:
     axes.set_xscale("log")
-    axes.plot(np.exp(grid), np.exp(np.interp(grid, np.log(sizes), knots)), color=INK, lw=1.4)
+    axes.plot(*zip(*_read_curve(scratch, rule), strict=True), color=INK, lw=1.4)
     points = [(size, value) for size, values in scratch.items() for value in values]
     axes.plot(*zip(*points, strict=True), "o", color=INK, markersize=3.2, alpha=0.75)
+
+
+def _read_curve(scratch: Mapping[int, Sequence[float]], rule: str) -> Iterator[tuple[float, float]]:
+    """Sizes and bits per byte, from worst to best, of the curve that the rule reads D_E off."""
+    sizes = np.array(list(scratch), dtype=float)
+    log_nats = np.log([[_mean(values) * math.log(2) for values in scratch.values()]])
+    weights = np.array([len(values) for values in scratch.values()], dtype=float)
+    curve = ScratchCurves(sizes, log_nats, weights, FITS[rule][:1])
+    knots = curve.log_nats[0]
+    levels = np.union1d(np.linspace(knots[-1], knots[0], 60), knots)[::-1]
+    bits = np.exp(levels) / math.log(2)
+    for level, found in zip(bits, curve.invert(levels), strict=True):
+        yield found.num_bytes, float(level)
+    yield float(sizes[-1]), float(bits[-1])  # more text may not better the best loss
 
 
 def _draw_inversions(

@@ -44,15 +44,25 @@ def build_tables(record: Mapping[str, Any]) -> dict[str, NumberTable]:
         "transfers": transfer_table(record),
         "parts": _parts(record),
         "content": _content(record),
+        "texts": _texts(record),
         "units": _units(record),
         "means": _means(record),
         "runs": _runs(record),
         "similarity": _similarity(record),
         "associations": _associations(record),
+        "untested": NumberTable(
+            ("covariate", "why it was not tested"),
+            tuple(
+                (name.replace("_", " "), one_line(reason))
+                for name, reason in record["untested"].items()
+            ),
+            num_remarks=1,
+        ),
         "contamination": _contamination(record),
         "commutativity": _commutativity(record),
         "variance": _facts("share of the variance", record["variance"], share=True),
         "prediction": _facts("prediction", record["prediction"]),
+        "prediction_from_all": _facts("prediction", record["prediction_from_all"]),
         "failures": NumberTable(
             ("failure", "evidence", "likely cause"),
             tuple((row["name"], row["evidence"], row["cause"]) for row in record["failures"]),
@@ -190,7 +200,11 @@ def _means(record: Mapping[str, Any]) -> NumberTable:
 
 def _runs(record: Mapping[str, Any]) -> NumberTable:
     columns = ("target", "start", "seed", "text", "bits per byte, test", "bits per byte, valid")
-    headers = (*columns, "bytes processed", "learning rate", "trunk")
+    amounts = ("num_bytes", "num_characters", "num_documents")
+    headers = (
+        *(*columns, "bytes", "characters", "documents", "bytes processed", "learning rate"),
+        *("ended by", "trunk"),
+    )
     rows = []
     for run in record["losses"]:
         valid = run["valid_nats_per_byte"]
@@ -201,22 +215,70 @@ def _runs(record: Mapping[str, Any]) -> NumberTable:
             format_bytes(run["dataset_bytes"]),
             figure(run["nats_per_byte"] / math.log(2), 4),
             figure(None if valid is None else valid / math.log(2), 4),
+            *(quantity(run[amount]) for amount in amounts),
             quantity(run["processed_bytes"]),
             quantity(run["learning_rate"]),
+            quantity(run["stopped"]),
             quantity(run["trunk"] or None),
         )
         rows.append(row)
-    return NumberTable(headers, tuple(rows), num_labels=3, num_remarks=1)
+    return NumberTable(headers, tuple(rows), num_labels=3, num_remarks=2)
+
+
+def _texts(record: Mapping[str, Any]) -> NumberTable:
+    """Returns every text's amount, and what was taken out of it or repaired."""
+    headers = ("text", "side", "training text", "characters", "documents")
+    rows = []
+    for text in record["texts"]:
+        row = (
+            name_of(record, text["name"]),
+            text["side"],
+            quantity(text["train_bytes"]),
+            quantity(text["train_characters"]),
+            quantity(text["train_documents"]),
+            _changes(text),
+        )
+        rows.append(row)
+    return NumberTable(
+        (*headers, "taken out or repaired"), tuple(rows), num_labels=2, num_remarks=1
+    )
+
+
+def _changes(text: Mapping[str, Any]) -> str:
+    told = [
+        f"{part}: {count['rows']:,} rows ({format_bytes(count['bytes'])}) that stand in held-out "
+        "text too removed"
+        for part, count in text["removed"].items()
+        if count["rows"]
+    ]
+    told += [
+        f"{part}: {found:,} {kind.replace('_', ' ')}"
+        for part, kinds in text["repairs"].items()
+        for kind, found in kinds.items()
+        if found
+    ]
+    if "enciphered_share" in text:
+        told.append(f"{text['enciphered_share']:.1%} of the letters enciphered")
+    return "; ".join(told) or "nothing"
 
 
 def _similarity(record: Mapping[str, Any]) -> NumberTable:
     names = covariates(record)
     rows = [
-        (*_pair(record, row), *(quantity(row.get(name)) for name in names))
+        (*_pair(record, row), *(quantity(row.get(name)) for name in names), _unknown(row))
         for row in record["similarity"]
     ]
     words = [name.replace("_", " ") for name in names]
-    return NumberTable(("target", "source", *words), tuple(rows), num_labels=2)
+    headers = ("target", "source", *words, "unknown")
+    return NumberTable(headers, tuple(rows), num_labels=2, num_remarks=1)
+
+
+def _unknown(row: Mapping[str, Any]) -> str:
+    """Returns why numbers of a pair are missing, each reason once."""
+    names: dict[str, list[str]] = {}
+    for name, reason in row["reasons"].items():
+        names.setdefault(one_line(reason), []).append(name.replace("_", " "))
+    return "; ".join(f"{', '.join(of)}: {reason}" for reason, of in names.items())
 
 
 def _associations(record: Mapping[str, Any]) -> NumberTable:
@@ -238,12 +300,15 @@ def _associations(record: Mapping[str, Any]) -> NumberTable:
 
 def _contamination(record: Mapping[str, Any]) -> NumberTable:
     headers = ("target", "source", "share of lines", "detection limit", "found")
-    rows = []
-    for row in record["contamination"]:
-        share, limit = row["share"], row["limit"]
-        hidden = share is not None and limit is not None and share < limit
-        shown = f"< {_percent(limit)}" if hidden else _percent(share)
-        rows.append((*_pair(record, row), shown, _percent(limit), one_line(row["described"])))
+    rows = [
+        (
+            *_pair(record, row),
+            one_line(row["amount"]) or NO_VALUE,
+            _percent(row["limit"]),
+            one_line(row["described"]),
+        )
+        for row in record["contamination"]
+    ]
     return NumberTable(headers, tuple(rows), num_labels=2, num_remarks=1)
 
 

@@ -23,20 +23,22 @@ from lingraft.report.unification_figures import (
 from lingraft.report.unification_frames import SIDE, build_films, film_steps
 from lingraft.report.unification_tables import build_tables
 
-FORMAT = "lingraft-unification-1"
+FORMAT = "lingraft-unification-2"
 SECTIONS = frozenset(
     [
         *("scale", "question", "model", "num_parameters", "steps", "middle_layer", "last_layer"),
-        *("axes", "members", "cells", "acceptance", "phases", "subgrid"),
+        *("axes", "members", "cells", "acceptance", "phases", "subgrid", "subgrid_acceptance"),
     ]
 )
+_CLAIM = "name claim wanted found over_members holds"
 ENTRIES = {
     "members": "axes seed information curve pictures recall effective_exposures patching",
     "cells": "axes num_seeds values",
-    "acceptance": "name claim wanted found holds",
+    "acceptance": _CLAIM,
     "phases": "axes statistics_end plateau_start plateau_end recall_onset full_recall "
-    "unification_change repair outcome",
+    "unification_change repair outcome num_repaired num_seeds",
     "subgrid": "axes num_seeds values",
+    "subgrid_acceptance": _CLAIM,
 }
 
 
@@ -47,7 +49,7 @@ def write_unification_report(record: Mapping[str, Any], path: Path) -> None:
     between checkpoints; without it the first is shown.
 
     Args:
-        record: A record of format ``"lingraft-unification-1"``.
+        record: A record of format ``"lingraft-unification-2"``.
         path: The file to write, atomically.
 
     Raises:

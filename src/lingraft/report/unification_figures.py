@@ -161,12 +161,8 @@ def draw_patching(record: Mapping[str, Any]) -> str | None:
             axes.axhline(0, color=GREY, lw=0.9)
             runs = [member["patching"] for member in members_of(record, one["axes"])]
             runs = [run for run in runs if len(run) == len(one["patching"])]
-            layers = range(len(one["patching"]))
             for key, (_, colour) in looks.items():
-                gains = [[run[layer][key] for run in runs] for layer in layers]
-                axes.plot(layers, [sum(g) / len(g) for g in gains], "o-", color=colour, ms=4)
-                for layer, values in zip(layers, gains, strict=True):
-                    axes.plot([layer] * len(values), values, ".", color=colour, ms=3, alpha=0.5)
+                _draw_gains(axes, [[layer[key] for layer in run] for run in runs], colour)
             axes.set_title(_title(cell_name(one["axes"])), parse_math=False)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_ylabel("nats gained")
@@ -174,6 +170,20 @@ def draw_patching(record: Mapping[str, Any]) -> str | None:
                 axes.set_xlabel("layer after which the state is put in")
         _legend(chart, [Line2D([], [], color=c, marker="o", label=n) for n, c in looks.values()])
         return svg(chart)
+
+
+def _draw_gains(axes: Any, runs: Sequence[Sequence[Mapping[str, Any]]], colour: str) -> None:
+    """Draws the mean over models by layer, and each model with its interval over facts."""
+    means = []
+    for layer, gains in enumerate(zip(*runs, strict=True)):
+        known = [gain for gain in gains if gain["value"] is not None]
+        values = [gain["value"] for gain in known]
+        means.append(sum(values) / len(values) if values else float("nan"))
+        axes.plot([layer] * len(values), values, ".", color=colour, ms=3, alpha=0.5)
+        for gain in known:
+            if gain["interval"] is not None:
+                axes.plot([layer, layer], gain["interval"], "-", color=colour, lw=1, alpha=0.4)
+    axes.plot(range(len(means)), means, "o-", color=colour, ms=4)
 
 
 def _draw_cell(axes: Any, x: int, y: int, cell: Cell | None) -> None:

@@ -20,20 +20,40 @@ RECALL = {
     "cross_accuracy": "other language",
     "transfer_ratio": "transfer ratio",
     "wrong_half_rate": "wrong half",
+    "floor_same_accuracy": "unseen, same",
+    "floor_cross_accuracy": "unseen, other",
+    "chance_accuracy": "chance",
     "onset_step": "onset, step",
+}
+RANKS = {
+    "same_mrr": "same language",
+    "cross_mrr": "other language",
+    "floor_same_mrr": "unseen, same",
+    "floor_cross_mrr": "unseen, other",
+    "chance_mrr": "chance",
 }
 STATES = {
     "unification_early": "U at onset",
     "unification": "U at the end",
     "last_layer_unification": "U, last layer",
+    "subject_unification": "U at the subject",
     "language_probe": "language probe",
+    "subject_language_probe": "probe at the subject",
+    "patched_same_fact_nats": "nats, state of the same fact",
+    "patched_stranger_nats": "nats, another fact’s",
 }
 KNOWLEDGE = {
     "bits_per_fact": "bits a fact",
-    "transferred_bits": "bits transferred",
+    "num_asked": "facts asked",
+    "estimated_bits": "bits of all monolingual facts, estimated",
     "effective_exposures": "effective exposures",
 }
-_DIGITS = {"onset_step": 0, "transferred_bits": 1, "effective_exposures": 1}
+_DIGITS = {
+    "onset_step": 0, "num_asked": 0, "estimated_bits": 0, "effective_exposures": 1,
+    "floor_same_accuracy": 3, "floor_cross_accuracy": 3, "chance_accuracy": 3,
+    "floor_same_mrr": 3, "floor_cross_mrr": 3, "chance_mrr": 3,
+}  # fmt: skip
+_EXACT = ("num_asked", "chance_accuracy", "chance_mrr")  # facts of the design, without intervals
 _PHASES = {
     "statistics_end": "statistics end",
     "plateau_start": "plateau from",
@@ -71,7 +91,9 @@ def build_tables(record: Mapping[str, Any]) -> dict[str, NotedTable]:
     others = list(dict.fromkeys(name for cell in record["subgrid"] for name in cell["axes"]))
     return {
         "acceptance": _acceptance(record["acceptance"]),
+        "subgrid_acceptance": _acceptance(record["subgrid_acceptance"]),
         "recall": _values(cells, axes, RECALL),
+        "ranks": _values(cells, axes, RANKS),
         "states": _values(cells, axes, STATES),
         "knowledge": _knowledge(record),
         "information": _information(record),
@@ -82,7 +104,10 @@ def build_tables(record: Mapping[str, Any]) -> dict[str, NotedTable]:
 
 
 def _acceptance(rows: Sequence[Mapping[str, Any]]) -> NotedTable:
-    headers = ("", "claim", "wanted", "rank correlation", "95 % interval", "p", "cells", "verdict")
+    headers = (
+        *("", "claim", "wanted", "over cells", "95 % interval", "p", "cells"),
+        *("over models", "95 % interval", "models", "verdict"),
+    )
     found = [
         (
             one_line(row["name"]),
@@ -92,6 +117,9 @@ def _acceptance(rows: Sequence[Mapping[str, Any]]) -> NotedTable:
             _span(row["found"]["interval"], 2, signed=True),
             figure(row["found"]["p"], 4),
             str(row["found"]["num_cells"]),
+            _signed(row["over_members"]["rho"]),
+            _span(row["over_members"]["interval"], 2, signed=True),
+            str(row["over_members"]["num_members"]),
             _HOLDS[row["holds"]],
         )
         for row in rows
@@ -110,7 +138,7 @@ def _values(cells: Sequence[Cell], axes: Sequence[str], columns: Mapping[str, st
         (
             *_places(cell, axes),
             str(cell["num_seeds"]),
-            *(_mean(value_of(cell, name), _DIGITS.get(name, 2)) for name in columns),
+            *(_shown(value_of(cell, name), name) for name in columns),
         )
         for cell in cells
     )
@@ -158,12 +186,15 @@ def _information(record: Mapping[str, Any]) -> NotedTable:
 
 
 def _phases(phases: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> NotedTable:
-    headers = (*map(axis_symbol, axes), *_PHASES.values(), "outcome")
+    headers = (*map(axis_symbol, axes), *_PHASES.values(), "models repaired", "outcome")
     rows = []
     for row in phases:
         cells = [_estimate(row[name], signed=name in _SHARES) for name in _PHASES]
         outcome = one_line(row["outcome"]) if row["outcome"] else NO_VALUE
-        rows.append((*_places(row, axes), *cells, outcome))
+        repaired = NO_VALUE
+        if row["num_repaired"] is not None:
+            repaired = f"{row['num_repaired']} of {row['num_seeds']}"
+        rows.append((*_places(row, axes), *cells, repaired, outcome))
     reasons = (
         (row, label, row[name]["reason"]) for name, label in _PHASES.items() for row in phases
     )
@@ -194,6 +225,11 @@ def _which(names: Sequence[str], num_cells: int) -> str:
 
 def _places(cell: Mapping[str, Any], axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(axis_value(cell["axes"].get(name)) or NO_VALUE for name in axes)
+
+
+def _shown(value: Mapping[str, Any], name: str) -> str:
+    digits = _DIGITS.get(name, 2)
+    return figure(value["mean"], digits) if name in _EXACT else _mean(value, digits)
 
 
 def _mean(value: Mapping[str, Any], digits: int) -> str:

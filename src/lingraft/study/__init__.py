@@ -10,11 +10,14 @@ from lingraft.study.jobs import Job, job
 from lingraft.study.plans import Plan, Row
 from lingraft.study.progress import NullProgress, Progress, share_reporter
 from lingraft.study.recipes import load_recipe, parse_setting, plan_recipe
+from lingraft.study.settings import Bytes
 from lingraft.study.store import Artifact, Store
+from lingraft.study.totals import describe_totals
 
 __all__ = [
     "EXECUTORS",
     "Artifact",
+    "Bytes",
     "File",
     "Job",
     "NullProgress",
@@ -22,6 +25,7 @@ __all__ = [
     "Progress",
     "Row",
     "Store",
+    "describe_totals",
     "job",
     "load_recipe",
     "parse_setting",

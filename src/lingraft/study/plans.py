@@ -145,11 +145,12 @@ def _closure(targets: list[Job]) -> tuple[Job, ...]:
 
 
 def _line(row: Row) -> str:
-    costs = [_cost(key, value) for key, value in sorted(row.costs.items())]
+    costs = [format_cost(key, value) for key, value in sorted(row.costs.items())]
     return "  ".join([row.name, row.fingerprint, "done" if row.done else "to do", *costs])
 
 
-def _cost(key: str, value: float) -> str:
+def format_cost(key: str, value: float) -> str:
+    """Returns a cost for a person: ``num_bytes`` as 2 MB, ``num_flops`` as 1.5e+12 flops."""
     if key == "num_bytes":
         return format_bytes(value)
     return f"{value:.3g} {key.removeprefix('num_')}"

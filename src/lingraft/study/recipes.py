@@ -12,6 +12,7 @@ from typing import Any
 from lingraft.errors import InputError
 from lingraft.study.arguments import digest, encode
 from lingraft.study.plans import Plan
+from lingraft.study.settings import fitted_settings
 
 
 def plan_recipe(path: Path, scale: str, settings: Mapping[str, Any] | None = None) -> Plan:
@@ -23,12 +24,14 @@ def plan_recipe(path: Path, scale: str, settings: Mapping[str, Any] | None = Non
         settings: Values for keyword parameters of its ``plan``.
 
     Raises:
-        InputError: No such recipe, scale or setting, or `plan` returns no plan.
+        InputError: No such recipe, scale or setting, a setting of another kind than `plan`
+            declares, or `plan` returns no plan.
     """
     given = dict(settings or {})
     module = load_recipe(path)
     _check_scale(module, scale)
     _check_settings(module, given)
+    given = fitted_settings(module.plan, given, where=str(module.__file__))
     plan = module.plan(scale, **given)
     if not isinstance(plan, Plan):
         raise InputError(

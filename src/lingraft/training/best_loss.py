@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from lingraft.corpus.records import Document
 from lingraft.errors import InputError, ModelError, StoreError
+from lingraft.model.precision import computing_device
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps
@@ -27,7 +28,6 @@ from lingraft.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from lingraft.model.precision import computing_device
 from lingraft.training.loop import identity
 from lingraft.training.runs import Advance, TrainingRun
 from lingraft.training.trainer import Trainer

@@ -16,10 +16,10 @@ from transformers import PreTrainedModel
 
 from lingraft.corpus.records import Document
 from lingraft.errors import InputError
+from lingraft.model.precision import computing_device
 from lingraft.runtime import Runtime
 from lingraft.tokenizer.tokenizer import Tokenizer
 from lingraft.training.batches import Packing, pack, text_of_steps
-from lingraft.model.precision import computing_device
 from lingraft.training.runs import Advance
 from lingraft.training.trainer import Trainer
 
