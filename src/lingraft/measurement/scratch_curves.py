@@ -24,7 +24,7 @@ _SMALLEST_EXCESS = 1e-6
 
 # How fast the slope of a curve may change: by a factor of e to this, per unit of log bytes. In
 # the first and last gap nothing tells how it does; in others the neighbours tell most of it.
-# Set with benchmarks/interval_coverage.py: for curves that flatten as fast as D^-1.1, see its table.
+# Set with benchmarks/interval_coverage.py, for curves that flatten as fast as D^-1.1: its table.
 END_BEND, INNER_BEND = 0.75, 0.08
 _LEAST_CONCENTRATION = 0.05  # nearly all of the way or none of it
 
