@@ -327,6 +327,6 @@ def test_a_loss_that_is_no_number_ends_the_run(make_model: MakeModel, train: Tra
 def test_the_best_device_is_found_by_itself(
     make_model: MakeModel, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lingraft.training.loop.Accelerator", lambda: SimpleNamespace(device=CPU))
+    monkeypatch.setattr("lingraft.model.precision.Accelerator", lambda: SimpleNamespace(device=CPU))
     runtime = Runtime(num_threads=1, device="auto", precision="float32")
     assert train(make_model("llama_tied", 402), runtime=runtime).step == 6

@@ -59,13 +59,9 @@ def trace_influence(
         Number of members.
 
     Raises:
-        InputError: A world has no monolingual facts, or no checkpoint comes after step 0.
+        InputError: A world has no monolingual facts.
     """
     checkpoints = [step for step in settings.checkpoints if step > 0]
-    if not checkpoints:
-        raise InputError(
-            expected="a checkpoint after step 0", got=str(settings.checkpoints), where="checkpoints"
-        )
     traces = [_Trace(build_world(cell.world), cell, num_probes) for cell in cells]
     lock = Lock()
     progress.start("influence", float(len(cells) * len(checkpoints)), "checkpoints")
