@@ -217,9 +217,10 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     ("content", "got"),
     [
         (HEADER.encode() + b"\n\xe9,en,5,2\n", f"byte 0xe9 at offset {len(HEADER) + 1}"),
-        (gzip.compress(HEADER.encode()), "byte 0x8b at offset 1"),
+        (gzip.compress(HEADER.encode(), mtime=0), "byte 0x8b at offset 1"),
         (HEADER.encode("utf-16-le"), "byte 0x00 at offset 1"),
     ],
+    ids=["latin-1", "gzip", "utf-16"],
 )
 def test_files_that_are_no_text_are_refused(tmp_path: Path, content: bytes, got: str) -> None:
     path = tmp_path / "losses.csv"
