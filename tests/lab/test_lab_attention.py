@@ -65,20 +65,34 @@ def test_rows_are_products(
         models=models, samples=samples, length=length, queries=queries, dtype=dtype, seed=seed
     )
     wanted = there_and_back(short.products, asked)
-    found = there_and_back(short.attention, asked)
+    found = there_and_back(short.attention_of, asked)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_queries_beside_keys_and_values_are_those_cut_out(dtype: torch.dtype) -> None:
+    query, pairs, last, by_mixed = inputs(
+        models=3, samples=4, length=5, queries=5, dtype=dtype, seed=2
+    )
+    wanted = there_and_back(short.attention_of, (query, pairs, last, by_mixed))
+    parts = torch.cat([query.detach(), pairs.detach()], 1).requires_grad_()
+    mixed = short.attention(parts, last, num_heads=HEADS)
+    mixed.backward(by_mixed)
+    assert parts.grad is not None
+    assert torch.equal(mixed, wanted[0])
+    assert torch.equal(parts.grad, torch.cat(wanted[1:], 1))
 
 
 def test_a_query_sees_nothing_behind_its_last_token() -> None:
     query, pairs, last, _ = inputs(
         models=1, samples=4, length=5, queries=1, dtype=torch.float64, seed=0
     )
-    before = short.attention(query, pairs, last, num_heads=HEADS)
+    before = short.attention_of(query, pairs, last, num_heads=HEADS)
     with torch.no_grad():
         for sample in range(4):
             pairs[0, :, int(last[0, 0, sample]) + 1 :, sample] = 1e6
-    assert torch.equal(short.attention(query, pairs, last, num_heads=HEADS), before)
+    assert torch.equal(short.attention_of(query, pairs, last, num_heads=HEADS), before)
 
 
 def test_long_samples_are_left_to_products(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,5 +108,7 @@ def test_long_samples_are_left_to_products(monkeypatch: pytest.MonkeyPatch) -> N
         query, pairs, last, _ = inputs(
             models=1, samples=2, length=length, queries=2, dtype=torch.float32, seed=1
         )
-        short.attention(query, pairs, last, num_heads=HEADS)
-    assert calls == [short.MOST_TOKENS + 1]
+        short.attention_of(query, pairs, last, num_heads=HEADS)
+        parts = torch.randn(2, 3 * HEADS * CHANNELS, length, 2)
+        short.attention(parts, torch.zeros(2, length, 2).long(), num_heads=HEADS)
+    assert calls == [short.MOST_TOKENS + 1] * 2

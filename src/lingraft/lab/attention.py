@@ -5,7 +5,7 @@ A sample that tells one fact has five tokens. As products of matrices its attent
 number of the computation is then a row over them, which is what vector instructions are for
 (docs/log.md, "tiny decoders side by side, on idle cores"). bfloat16 is computed in float32.
 Axes: M models, B samples, Q queries of a sample, T tokens, H heads, C channels of a head, D = H C,
-E = 2 D, keys and then values.
+E = 2 D, keys and then values, K = 3 D, queries before them.
 """
 
 import math
@@ -13,20 +13,38 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import types
-from numba.extending import overload
-from numpy.typing import NDArray
 
+from lingraft.bfloat16 import array_of, narrowed, widened
 from lingraft.compilation import reordered
 
 MOST_TOKENS = 16
 """Longer samples are left to products of matrices, which win as these grow."""
 
+SAMPLES_AT_ONCE = 256
+"""Of a head, so that its rows stay in a core's own cache."""
 
-def attention(
+
+def attention(parts_MKTB: torch.Tensor, last_MTB: torch.Tensor, *, num_heads: int) -> torch.Tensor:
+    """Returns softmax(Q Kᵀ / √C) V of every token over those up to its last one, (M, D, T, B).
+
+    Args:
+        parts_MKTB: Queries, keys and values of all tokens.
+        last_MTB: int64, the last token that a token sees.
+        num_heads: H.
+    """
+    width = parts_MKTB.shape[1] // 3
+    if not _is_for_rows(parts_MKTB):
+        return products(parts_MKTB[:, :width], parts_MKTB[:, width:], last_MTB, num_heads=num_heads)
+    mixed_MDTB: torch.Tensor = _Rows.apply(  # type: ignore[no-untyped-call]
+        None, parts_MKTB, last_MTB, num_heads
+    )
+    return mixed_MDTB
+
+
+def attention_of(
     query_MDQB: torch.Tensor, pairs_METB: torch.Tensor, last_MQB: torch.Tensor, *, num_heads: int
 ) -> torch.Tensor:
-    """Returns softmax(Q Kᵀ / √C) V over the tokens up to each query's last one, (M, D, Q, B).
+    """Returns what `attention` does for queries that are not those of all tokens, (M, D, Q, B).
 
     Args:
         query_MDQB: Queries.
@@ -34,12 +52,7 @@ def attention(
         last_MQB: int64, the last token that a query sees.
         num_heads: H.
     """
-    is_short = (
-        pairs_METB.shape[2] <= MOST_TOKENS
-        and pairs_METB.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-    )
-    if not is_short:
+    if not _is_for_rows(pairs_METB):
         return products(query_MDQB, pairs_METB, last_MQB, num_heads=num_heads)
     mixed_MDQB: torch.Tensor = _Rows.apply(  # type: ignore[no-untyped-call]
         query_MDQB, pairs_METB, last_MQB, num_heads
@@ -47,10 +60,18 @@ def attention(
     return mixed_MDQB
 
 
+def _is_for_rows(parts_MKTB: torch.Tensor) -> bool:
+    return (
+        parts_MKTB.shape[2] <= MOST_TOKENS
+        and parts_MKTB.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+    )
+
+
 def products(
     query_MDQB: torch.Tensor, pairs_METB: torch.Tensor, last_MQB: torch.Tensor, *, num_heads: int
 ) -> torch.Tensor:
-    """Returns what `attention` does, by torch's products of matrices: any device, any length."""
+    """Returns what `attention_of` does, by torch's products of matrices: any device, any length."""
     models, width, num_queries, samples = query_MDQB.shape
     length, channels = pairs_METB.shape[2], width // num_heads
     query_MHCQB = query_MDQB.reshape(models, num_heads, channels, num_queries, samples)
@@ -66,189 +87,208 @@ def products(
 
 
 class _Rows(torch.autograd.Function):
-    """There and back in rows over samples."""
+    """There and back in rows over samples.
+
+    Without queries of their own they are the first D rows beside keys and values: cut out, both
+    would be copied.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
-        query_MDQB: torch.Tensor,
-        pairs_METB: torch.Tensor,
+        query_MDQB: torch.Tensor | None,
+        parts_MKTB: torch.Tensor,
         last_MQB: torch.Tensor,
         num_heads: int,
     ) -> torch.Tensor:
-        given = tuple(x.contiguous() for x in (query_MDQB, pairs_METB, last_MQB))
-        models, _, num_queries, samples = query_MDQB.shape
+        parts_MKTB, last_MQB = parts_MKTB.contiguous(), last_MQB.contiguous()
+        query_MKQB = parts_MKTB if query_MDQB is None else query_MDQB.contiguous()
+        models, num_queries, samples = last_MQB.shape
+        width = parts_MKTB.shape[1] // (3 if query_MDQB is None else 2)
         weights_MHQTB = torch.empty(
-            (models, num_heads, num_queries, pairs_METB.shape[2], samples),
-            dtype=torch.promote_types(pairs_METB.dtype, torch.float32),
+            (models, num_heads, num_queries, parts_MKTB.shape[2], samples),
+            dtype=torch.promote_types(parts_MKTB.dtype, torch.float32),
         )
-        mixed_MDQB = torch.empty_like(given[0])
-        query, pairs, last = map(_array, given)
-        _mix(query, pairs, last, _array(weights_MHQTB), _array(mixed_MDQB))
-        ctx.save_for_backward(*given, weights_MHQTB)
+        mixed_MDQB = parts_MKTB.new_empty(models, width, num_queries, samples)
+        given = (query_MKQB, parts_MKTB, last_MQB, weights_MHQTB)
+        _mix(*map(array_of, given), array_of(mixed_MDQB), SAMPLES_AT_ONCE)
+        ctx.save_for_backward(*given)
+        ctx.has_queries = query_MDQB is not None
         return mixed_MDQB
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        query_MDQB, pairs_METB, _, _ = ctx.saved_tensors
-        query, pairs, last, weights = map(_array, ctx.saved_tensors)
-        by_mixed = _array(gradients[0].contiguous())
-        by_query_MDQB, by_pairs_METB = torch.empty_like(query_MDQB), torch.empty_like(pairs_METB)
-        by_query, by_pairs = _array(by_query_MDQB), _array(by_pairs_METB)
-        _unmix(query, pairs, last, weights, by_mixed, by_query, by_pairs)
-        return by_query_MDQB, by_pairs_METB, None, None
-
-
-def _array(tensor: torch.Tensor) -> NDArray[Any]:
-    """The tensor's memory; numpy has no bfloat16, whose bits come as uint16."""
-    tensor = tensor.detach()
-    if tensor.dtype == torch.bfloat16:
-        bits: NDArray[Any] = tensor.view(torch.int16).numpy().view(np.uint16)
-        return bits
-    plain: NDArray[Any] = tensor.numpy()
-    return plain
-
-
-def _widened(flat: Any, wide: Any) -> None:
-    """Copies numbers into an array of the type that is computed in."""
-
-
-def _narrowed(wide: Any, flat: Any) -> None:
-    """Copies them back, bfloat16 rounded to the nearest, ties to even."""
-
-
-@overload(_widened)  # type: ignore[untyped-decorator]
-def _of_widened(flat: Any, wide: Any) -> Any:
-    return _from_half if flat.dtype == types.uint16 else _copied
-
-
-@overload(_narrowed)  # type: ignore[untyped-decorator]
-def _of_narrowed(wide: Any, flat: Any) -> Any:
-    return _to_half if flat.dtype == types.uint16 else _copied_back
-
-
-def _from_half(flat: Any, wide: Any) -> None:
-    bits = wide.view(np.uint32)
-    for at in range(len(flat)):
-        bits[at] = np.uint32(flat[at]) << np.uint32(16)
-
-
-def _to_half(wide: Any, flat: Any) -> None:
-    bits = wide.view(np.uint32)
-    for at in range(len(flat)):
-        odd = (bits[at] >> np.uint32(16)) & np.uint32(1)
-        flat[at] = np.uint16((bits[at] + np.uint32(0x7FFF) + odd) >> np.uint32(16))
-
-
-def _copied(flat: Any, wide: Any) -> None:
-    for at in range(len(flat)):
-        wide[at] = flat[at]
-
-
-def _copied_back(wide: Any, flat: Any) -> None:
-    for at in range(len(flat)):
-        flat[at] = wide[at]
+        query_MKQB, parts_MKTB, _, _ = ctx.saved_tensors
+        by_parts_MKTB = torch.empty_like(parts_MKTB)
+        by_query_MKQB = torch.empty_like(query_MKQB) if ctx.has_queries else by_parts_MKTB
+        by_mixed = array_of(gradients[0].contiguous())
+        _unmix(
+            *map(array_of, ctx.saved_tensors),
+            by_mixed,
+            array_of(by_query_MKQB),
+            array_of(by_parts_MKTB),
+            SAMPLES_AT_ONCE,
+        )
+        return by_query_MKQB if ctx.has_queries else None, by_parts_MKTB, None, None
 
 
 @reordered
-def _mix(query_MDQB: Any, pairs_METB: Any, last_MQB: Any, weights_MHQTB: Any, mixed: Any) -> None:
+def _mix(
+    query_MKQB: Any,
+    parts_MKTB: Any,
+    last_MQB: Any,
+    weights_MHQTB: Any,
+    mixed_MDQB: Any,
+    at_once: int,
+) -> None:
     """Forwards: writes the probabilities, 0 behind the last token, and the mixed values."""
     models, num_heads, num_queries, num_tokens, samples = weights_MHQTB.shape
-    width = query_MDQB.shape[1]
+    width = mixed_MDQB.shape[1]
     channels = width // num_heads
     dtype = weights_MHQTB.dtype
-    query_DQB = np.empty((width, num_queries, samples), dtype)
-    pairs_ETB = np.empty((2 * width, num_tokens, samples), dtype)
-    mixed_DQB = np.empty((width, num_queries, samples), dtype)
-    highest_B, total_B = np.empty(samples, dtype), np.empty(samples, dtype)
     factor = np.full(1, 1 / math.sqrt(channels)).astype(dtype)[0]
-    for m in range(models):
-        _widened(query_MDQB[m].ravel(), query_DQB.ravel())
-        _widened(pairs_METB[m].ravel(), pairs_ETB.ravel())
-        mixed_DQB[:] = 0
-        for h in range(num_heads):
-            for q in range(num_queries):
-                last_B, weights_TB = last_MQB[m, q], weights_MHQTB[m, h, q]
-                num_seen = last_B.max() + 1
-                weights_TB[:] = 0
-                for t in range(num_seen):
-                    for d in range(h * channels, (h + 1) * channels):
-                        for b in range(samples):
-                            weights_TB[t, b] += query_DQB[d, q, b] * pairs_ETB[d, t, b]
-                highest_B[:] = -np.inf
-                for t in range(num_seen):
-                    for b in range(samples):
-                        weights_TB[t, b] *= factor
-                        if t > last_B[b]:
-                            weights_TB[t, b] = -np.inf
-                        highest_B[b] = max(highest_B[b], weights_TB[t, b])
-                total_B[:] = 0
-                for t in range(num_seen):
-                    for b in range(samples):
-                        weights_TB[t, b] = np.exp(weights_TB[t, b] - highest_B[b])
-                        total_B[b] += weights_TB[t, b]
-                for t in range(num_seen):
-                    for b in range(samples):
-                        weights_TB[t, b] /= total_B[b]
-                    for d in range(h * channels, (h + 1) * channels):
-                        for b in range(samples):
-                            mixed_DQB[d, q, b] += weights_TB[t, b] * pairs_ETB[width + d, t, b]
-        _narrowed(mixed_DQB.ravel(), mixed[m].ravel())
+    for start in range(0, samples, at_once):
+        end = min(start + at_once, samples)
+        num = end - start
+        query_CQB = np.empty((channels, num_queries, num), dtype)
+        key_CTB = np.empty((channels, num_tokens, num), dtype)
+        value_CTB = np.empty((channels, num_tokens, num), dtype)
+        mixed_CQB = np.empty((channels, num_queries, num), dtype)
+        highest_B, total_B = np.empty(num, dtype), np.empty(num, dtype)
+        for m in range(models):
+            for h in range(num_heads):
+                first = h * channels
+                values = parts_MKTB.shape[1] - width + first
+                keys = values - width
+                for c in range(channels):
+                    for q in range(num_queries):
+                        query_B = query_MKQB[m, first + c, q, start:end]
+                        for b in range(num):
+                            query_CQB[c, q, b] = widened(query_B[b])
+                    for t in range(num_tokens):
+                        key_B = parts_MKTB[m, keys + c, t, start:end]
+                        value_B = parts_MKTB[m, values + c, t, start:end]
+                        for b in range(num):
+                            key_CTB[c, t, b] = widened(key_B[b])
+                            value_CTB[c, t, b] = widened(value_B[b])
+                mixed_CQB[:] = 0
+                for q in range(num_queries):
+                    last_B = last_MQB[m, q, start:end]
+                    num_seen = last_B.max() + 1
+                    weights_MHQTB[m, h, q, :, start:end] = 0
+                    highest_B[:] = -np.inf
+                    for t in range(num_seen):
+                        weights_B = weights_MHQTB[m, h, q, t, start:end]
+                        for c in range(channels):
+                            for b in range(num):
+                                weights_B[b] += query_CQB[c, q, b] * key_CTB[c, t, b]
+                        for b in range(num):
+                            weights_B[b] *= factor
+                            if t > last_B[b]:
+                                weights_B[b] = -np.inf
+                            highest_B[b] = max(highest_B[b], weights_B[b])
+                    total_B[:] = 0
+                    for t in range(num_seen):
+                        weights_B = weights_MHQTB[m, h, q, t, start:end]
+                        for b in range(num):
+                            weights_B[b] = np.exp(weights_B[b] - highest_B[b])
+                            total_B[b] += weights_B[b]
+                    for t in range(num_seen):
+                        weights_B = weights_MHQTB[m, h, q, t, start:end]
+                        for b in range(num):
+                            weights_B[b] /= total_B[b]
+                        for c in range(channels):
+                            for b in range(num):
+                                mixed_CQB[c, q, b] += weights_B[b] * value_CTB[c, t, b]
+                for c in range(channels):
+                    for q in range(num_queries):
+                        out_B = mixed_MDQB[m, first + c, q, start:end]
+                        for b in range(num):
+                            out_B[b] = narrowed(mixed_CQB[c, q, b], out_B[b])
 
 
 @reordered
 def _unmix(
-    query_MDQB: Any,
-    pairs_METB: Any,
+    query_MKQB: Any,
+    parts_MKTB: Any,
     last_MQB: Any,
     weights_MHQTB: Any,
-    by_mixed: Any,
-    by_query: Any,
-    by_pairs: Any,
+    by_mixed_MDQB: Any,
+    by_query_MKQB: Any,
+    by_parts_MKTB: Any,
+    at_once: int,
 ) -> None:
     """Backwards: softmax's Jacobian is dS = P ∘ (dP − rowsum(dP ∘ P))."""
     models, num_heads, num_queries, num_tokens, samples = weights_MHQTB.shape
-    width = query_MDQB.shape[1]
+    width = by_mixed_MDQB.shape[1]
     channels = width // num_heads
     dtype = weights_MHQTB.dtype
-    query_DQB = np.empty((width, num_queries, samples), dtype)
-    by_query_DQB = np.empty((width, num_queries, samples), dtype)
-    by_mixed_DQB = np.empty((width, num_queries, samples), dtype)
-    pairs_ETB = np.empty((2 * width, num_tokens, samples), dtype)
-    by_pairs_ETB = np.empty((2 * width, num_tokens, samples), dtype)
-    by_score_TB = np.empty((num_tokens, samples), dtype)
-    mean_B = np.empty(samples, dtype)
     factor = np.full(1, 1 / math.sqrt(channels)).astype(dtype)[0]
-    for m in range(models):
-        _widened(query_MDQB[m].ravel(), query_DQB.ravel())
-        _widened(pairs_METB[m].ravel(), pairs_ETB.ravel())
-        _widened(by_mixed[m].ravel(), by_mixed_DQB.ravel())
-        by_query_DQB[:] = 0
-        by_pairs_ETB[:] = 0
-        for h in range(num_heads):
-            for q in range(num_queries):
-                weights_TB = weights_MHQTB[m, h, q]
-                num_seen = last_MQB[m, q].max() + 1
-                by_score_TB[:] = 0
-                mean_B[:] = 0
-                for t in range(num_seen):
-                    for d in range(h * channels, (h + 1) * channels):
-                        for b in range(samples):
-                            by_score_TB[t, b] += by_mixed_DQB[d, q, b] * pairs_ETB[width + d, t, b]
-                        for b in range(samples):
-                            by_pairs_ETB[width + d, t, b] += (
-                                weights_TB[t, b] * by_mixed_DQB[d, q, b]
-                            )
-                    for b in range(samples):
-                        mean_B[b] += by_score_TB[t, b] * weights_TB[t, b]
-                for t in range(num_seen):
-                    for b in range(samples):
-                        by_score_TB[t, b] = (by_score_TB[t, b] - mean_B[b]) * weights_TB[t, b]
-                        by_score_TB[t, b] *= factor
-                    for d in range(h * channels, (h + 1) * channels):
-                        for b in range(samples):
-                            by_query_DQB[d, q, b] += by_score_TB[t, b] * pairs_ETB[d, t, b]
-                        for b in range(samples):
-                            by_pairs_ETB[d, t, b] += by_score_TB[t, b] * query_DQB[d, q, b]
-        _narrowed(by_query_DQB.ravel(), by_query[m].ravel())
-        _narrowed(by_pairs_ETB.ravel(), by_pairs[m].ravel())
+    for start in range(0, samples, at_once):
+        end = min(start + at_once, samples)
+        num = end - start
+        query_CQB = np.empty((channels, num_queries, num), dtype)
+        key_CTB = np.empty((channels, num_tokens, num), dtype)
+        value_CTB = np.empty((channels, num_tokens, num), dtype)
+        by_mixed_CQB = np.empty((channels, num_queries, num), dtype)
+        by_query_CQB = np.empty((channels, num_queries, num), dtype)
+        by_key_CTB = np.empty((channels, num_tokens, num), dtype)
+        by_value_CTB = np.empty((channels, num_tokens, num), dtype)
+        by_score_TB, mean_B = np.empty((num_tokens, num), dtype), np.empty(num, dtype)
+        for m in range(models):
+            for h in range(num_heads):
+                first = h * channels
+                values = parts_MKTB.shape[1] - width + first
+                keys = values - width
+                for c in range(channels):
+                    for q in range(num_queries):
+                        query_B = query_MKQB[m, first + c, q, start:end]
+                        for b in range(num):
+                            query_CQB[c, q, b] = widened(query_B[b])
+                        by_mixed_B = by_mixed_MDQB[m, first + c, q, start:end]
+                        for b in range(num):
+                            by_mixed_CQB[c, q, b] = widened(by_mixed_B[b])
+                    for t in range(num_tokens):
+                        key_B = parts_MKTB[m, keys + c, t, start:end]
+                        value_B = parts_MKTB[m, values + c, t, start:end]
+                        for b in range(num):
+                            key_CTB[c, t, b] = widened(key_B[b])
+                            value_CTB[c, t, b] = widened(value_B[b])
+                by_query_CQB[:] = 0
+                by_key_CTB[:] = 0
+                by_value_CTB[:] = 0
+                for q in range(num_queries):
+                    num_seen = last_MQB[m, q, start:end].max() + 1
+                    by_score_TB[:] = 0
+                    mean_B[:] = 0
+                    for t in range(num_seen):
+                        weights_B = weights_MHQTB[m, h, q, t, start:end]
+                        for c in range(channels):
+                            for b in range(num):
+                                by_score_TB[t, b] += by_mixed_CQB[c, q, b] * value_CTB[c, t, b]
+                            for b in range(num):
+                                by_value_CTB[c, t, b] += weights_B[b] * by_mixed_CQB[c, q, b]
+                        for b in range(num):
+                            mean_B[b] += by_score_TB[t, b] * weights_B[b]
+                    for t in range(num_seen):
+                        weights_B = weights_MHQTB[m, h, q, t, start:end]
+                        for b in range(num):
+                            by_score_TB[t, b] = (by_score_TB[t, b] - mean_B[b]) * weights_B[b]
+                            by_score_TB[t, b] *= factor
+                        for c in range(channels):
+                            for b in range(num):
+                                by_query_CQB[c, q, b] += by_score_TB[t, b] * key_CTB[c, t, b]
+                            for b in range(num):
+                                by_key_CTB[c, t, b] += by_score_TB[t, b] * query_CQB[c, q, b]
+                for c in range(channels):
+                    for q in range(num_queries):
+                        out_B = by_query_MKQB[m, first + c, q, start:end]
+                        for b in range(num):
+                            out_B[b] = narrowed(by_query_CQB[c, q, b], out_B[b])
+                    for t in range(num_tokens):
+                        out_B = by_parts_MKTB[m, keys + c, t, start:end]
+                        for b in range(num):
+                            out_B[b] = narrowed(by_key_CTB[c, t, b], out_B[b])
+                        out_B = by_parts_MKTB[m, values + c, t, start:end]
+                        for b in range(num):
+                            out_B[b] = narrowed(by_value_CTB[c, t, b], out_B[b])

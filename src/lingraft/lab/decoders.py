@@ -3,8 +3,8 @@
 Pre-norm Transformer (Xiong et al. 2020) with learned positions, ReLU (Vaswani et al. 2017) and no
 biases; layer norms have no weights of their own, since the matrix after each could hold them.
 States are laid out token by token, all samples of a token side by side, as attention reads them.
-Axes: M models, B samples, T tokens, D width, E keys and values (2 D), F feed-forward, V vocabulary,
-N tokens to predict, or rows of all tokens and samples.
+Axes: M models, B samples, T tokens, D width, E keys and values (2 D), K queries before them (3 D),
+F feed-forward, V vocabulary, N tokens to predict, or rows of all tokens and samples.
 """
 
 import math
@@ -16,10 +16,12 @@ import torch
 from torch.nn.functional import cross_entropy, embedding, layer_norm, relu
 
 from lingraft.errors import InputError
-from lingraft.lab.attention import attention
+from lingraft.lab.attention import attention, attention_of
 from lingraft.seeds import derive
 
 EMBEDDING_SCALE = 0.02
+FEW_SAMPLES = 32
+"""Converting a head and its gradient costs as much as multiplying it by so many."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,23 @@ def initial_weights(
     }
 
 
+def in_dtype(
+    weights: Mapping[str, torch.Tensor], dtype: torch.dtype, *, batch_size: int
+) -> Weights:
+    """Returns the weights as they are computed with; what few rows read stays as it is.
+
+    Of the embeddings a sample reads some rows, which are converted when they are read, and a head
+    that few samples multiply is sooner multiplied than converted.
+
+    Args:
+        weights: Of some models.
+        dtype: Of the products of matrices.
+        batch_size: Samples of a step.
+    """
+    kept = {"embedding", "position"} | ({"head"} if batch_size < FEW_SAMPLES else set())
+    return {name: w if name in kept else w.to(dtype) for name, w in weights.items()}
+
+
 def _shapes(
     model: TinyDecoder, num_tokens: int, max_tokens: int
 ) -> dict[str, tuple[tuple[int, int], float]]:
@@ -162,10 +181,7 @@ def block(
     parts_MKTB = parts_MKN.view(models, 3 * width, length, samples)
     last_T1 = torch.arange(length, device=x_MBTD.device)[:, None]
     mixed_MDTB = attention(
-        parts_MKTB[:, :width],
-        parts_MKTB[:, width:],
-        last_T1.expand(models, length, samples),
-        num_heads=model.num_heads,
+        parts_MKTB, last_T1.expand(models, length, samples), num_heads=model.num_heads
     )
     mixed_MND = mixed_MDTB.flatten(2).transpose(1, 2)
     x_MTBD = x_MTBD + (mixed_MND @ weights[f"mix.{layer}"]).view(x_MTBD.shape)
@@ -189,7 +205,7 @@ def _last_block(
     flat_MND = normed_MTBD.reshape(models, length * samples, width)
     pairs_MEN = _columns(flat_MND, matrix_MDK[:, :, width:])
     query_MDB = _columns(at(normed_MTBD.transpose(1, 2), last_MB), matrix_MDK[:, :, :width])
-    mixed_MDQB = attention(
+    mixed_MDQB = attention_of(
         query_MDB[:, :, None],
         pairs_MEN.view(models, 2 * width, length, samples),
         last_MB[:, None],
@@ -208,7 +224,7 @@ def _columns(x_MND: torch.Tensor, matrix_MDK: torch.Tensor) -> torch.Tensor:
 
 def logits(weights: Mapping[str, torch.Tensor], x_MND: torch.Tensor) -> torch.Tensor:
     """Returns (M, N, V) of states (M, N, D) after the last layer."""
-    return _normed(x_MND) @ weights["head"]
+    return _normed(x_MND).to(weights["head"].dtype) @ weights["head"]
 
 
 class Reading(NamedTuple):
@@ -312,7 +328,7 @@ def _embedded(weights: Mapping[str, torch.Tensor], tokens_MBT: torch.Tensor) -> 
     tokens_MTB = tokens_MBT.transpose(1, 2) + first_M[:, None, None]
     rows_MTBD = embedding(tokens_MTB, table_MVD.view(-1, width))
     x_MTBD = rows_MTBD + position_MTD[:, : tokens_MTB.shape[1], None]
-    return x_MTBD.transpose(1, 2)
+    return x_MTBD.transpose(1, 2).to(weights["attention.0"].dtype)
 
 
 def _normed(x: torch.Tensor) -> torch.Tensor:

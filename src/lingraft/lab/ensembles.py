@@ -22,6 +22,7 @@ from lingraft.lab.decoders import (
     Reading,
     TinyDecoder,
     Weights,
+    in_dtype,
     initial_weights,
     mean_nats,
     reading,
@@ -261,7 +262,7 @@ class _Stack:
             rise = min((step + 1) / max(settings.warmup_steps, 1), 1.0)
             for group in optimizer.param_groups:
                 group["lr"] = group["full_rate"] * rise
-            computed = {name: w.to(settings.compute) for name, w in self.weights.items()}
+            computed = in_dtype(self.weights, settings.compute, batch_size=settings.batch_size)
             nats_M = nats_of(computed, asked)
             whole_M = nats_M if extra is None else nats_M + extra(computed, step)
             whole_M.sum().backward()  # type: ignore[no-untyped-call]

@@ -21,6 +21,7 @@ from lingraft.training.adapters import add_adapters, merge_adapters
 from lingraft.training.attention import blocked_attention
 from lingraft.training.batches import IGNORED, Batch
 from lingraft.training.checkpoints import Checkpoint
+from lingraft.training.fused_layers import fused_layers
 from lingraft.training.runs import CurvePoint, TrainingRun
 from lingraft.training.stages import Part, trainable_parameters
 
@@ -124,7 +125,10 @@ class Trainer:
         num_tokens = max(batch.num_tokens, 1)
         self._model.zero_grad(set_to_none=True)
         total = 0.0
-        with blocked_attention(self._model, device=self._device) if self.causal else nullcontext():
+        attending = (
+            blocked_attention(self._model, device=self._device) if self.causal else nullcontext()
+        )
+        with attending, fused_layers(self._model, device=self._device):
             for part in self._parts(batch):
                 nats = self._nats(part) / num_tokens
                 nats.backward()  # type: ignore[no-untyped-call]
