@@ -78,10 +78,18 @@ def test_queries_beside_keys_and_values_are_those_cut_out(dtype: torch.dtype) ->
     wanted = there_and_back(short.attention_of, (query, pairs, last, by_mixed))
     parts = torch.cat([query.detach(), pairs.detach()], 1).requires_grad_()
     mixed = short.attention(parts, last, num_heads=HEADS)
-    mixed.backward(by_mixed)
+    mixed.backward(by_mixed)  # type: ignore[no-untyped-call]
     assert parts.grad is not None
     assert torch.equal(mixed, wanted[0])
     assert torch.equal(parts.grad, torch.cat(wanted[1:], 1))
+
+
+def test_samples_may_be_read_some_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = inputs(models=2, samples=7, length=4, queries=3, dtype=torch.float64, seed=3)
+    wanted = there_and_back(short.attention_of, asked)
+    monkeypatch.setattr(short, "SAMPLES_AT_ONCE", 3)
+    for one, other in zip(there_and_back(short.attention_of, asked), wanted, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_query_sees_nothing_behind_its_last_token() -> None:

@@ -34,11 +34,16 @@ def likeness_row(target, source, **changes):
     }
 
 
+def statistics_of(transfers, sources, alike):
+    nominal = {(x.target, x.data_finetuned_bytes): x.data_finetuned_bytes for x in transfers}
+    return transfer_statistics(transfers, sources, alike, 0, nominal=nominal)
+
+
 def study(**changes):
     pairs = [(target, source.name) for target in TARGETS for source in SOURCES]
     transfers = [transfer(*pair) for pair in pairs]
     alike = [likeness_row(*pair, **changes) for pair in pairs]
-    return transfer_statistics(transfers, SOURCES, alike, 0)
+    return statistics_of(transfers, SOURCES, alike)
 
 
 def rows_of(found, name):
@@ -58,8 +63,8 @@ def test_statistics_leave_controls_and_the_target_itself_out():
     assert found["prediction"]["num_cells"] == 14
     only = [source for source in SOURCES if source.name in WORTH]
     pairs = [(t, s.name) for t in TARGETS for s in only if s.name != t]
-    alone = transfer_statistics(
-        [transfer(*pair) for pair in pairs], only, [likeness_row(*pair) for pair in pairs], 0
+    alone = statistics_of(
+        [transfer(*pair) for pair in pairs], only, [likeness_row(*pair) for pair in pairs]
     )
     assert found == alone
 
@@ -77,6 +82,21 @@ def test_every_covariate_is_tested_within_each_size():
         assert pooled["reason"].startswith("pooled over sizes")
 
 
+def test_sizes_of_equal_content_are_one_size():
+    pairs = [(target, source) for target in TARGETS for source in WORTH if source != target]
+    sizes = {target: SIZE + 10 * TARGETS.index(target) for target in TARGETS}
+    transfers = [transfer(*pair, size=sizes[pair[0]]) for pair in pairs]
+    alike = [likeness_row(*pair) for pair in pairs]
+    nominal = dict.fromkeys(sizes.items(), SIZE)
+    found = transfer_statistics(transfers, SOURCES, alike, 0, nominal=nominal)
+    for name in COVARIATES:
+        within, _ = rows_of(found, name)
+        assert (within["data_finetuned_bytes"], within["num_cells"]) == (SIZE, 14)
+    assert found["variance"]["num_cells"] == 14
+    apart = statistics_of(transfers, SOURCES, alike)
+    assert len(rows_of(apart, "script_overlap")) == len(TARGETS) + 1
+
+
 def test_unknown_covariates_are_no_numbers_and_have_their_reasons():
     pairs = [(t, s) for t in TARGETS for s in (ENGLISH, RUSSIAN) if s != t]
     transfers = [transfer(*pair) for pair in pairs]
@@ -84,7 +104,7 @@ def test_unknown_covariates_are_no_numbers_and_have_their_reasons():
     alike = [
         likeness_row(t, s, **(under if t != DUTCH else {}), syntactic="absent") for t, s in pairs
     ]
-    found = transfer_statistics(transfers, SOURCES, alike, 0)
+    found = statistics_of(transfers, SOURCES, alike)
     within = rows_of(found, "contamination")[0]
     assert (within["rho"], within["p"], within["num_cells"]) == (None, None, 2)
     assert within["reason"] == (
@@ -109,8 +129,8 @@ def test_predictions_take_covariates_in_their_order_as_many_as_cells_allow():
 
 def test_too_few_cells_are_told():
     pairs = [(target, ENGLISH) for target in TARGETS[:2]]
-    found = transfer_statistics(
-        [transfer(*pair) for pair in pairs], SOURCES, [likeness_row(*pair) for pair in pairs], 0
+    found = statistics_of(
+        [transfer(*pair) for pair in pairs], SOURCES, [likeness_row(*pair) for pair in pairs]
     )
     assert "expected at least 10 measured cells of 3 targets" in found["prediction"]["reason"]
 
@@ -119,7 +139,7 @@ def test_controls_alone_give_no_statistics_but_reasons():
     pairs = [(target, "shuffled") for target in TARGETS]
     zero_shot = [transfer(target, ENGLISH, size=0) for target in TARGETS]
     alike = [likeness_row(*pair) for pair in pairs]
-    found = transfer_statistics([transfer(*pair) for pair in pairs] + zero_shot, SOURCES, alike, 0)
+    found = statistics_of([transfer(*pair) for pair in pairs] + zero_shot, SOURCES, alike)
     assert found["variance"] == {
         "target": None,
         "source": None,

@@ -122,6 +122,10 @@ def test_sizes_of_equal_content_differ_in_bytes(transfer_files: dict[str, Path])
         for target in (DUTCH, GREEK)
     }
     assert sizes == {DUTCH: {0, 200}, GREEK: {0, 400}}
+    (report,) = (job for job in plan.order if job.name == "report")
+    finetuned = [run for run in report.arguments["runs"] if run["init"] != "scratch"]
+    named = {(x["target"], x["dataset_bytes"], x["nominal_bytes"]) for x in finetuned}
+    assert named == {(DUTCH, 0, 0), (DUTCH, 200, 200), (GREEK, 0, 0), (GREEK, 400, 200)}
 
 
 def test_a_hub_s_text_is_fetched_once_a_language(

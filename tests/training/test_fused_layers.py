@@ -41,7 +41,7 @@ def check(layer: torch.nn.Module, x: torch.Tensor) -> None:
     """Compares output and gradients, relative to their sizes, at least 1."""
     wanted = there_and_back(layer, x)
     holder = torch.nn.ModuleList([layer])
-    with fused_layers(holder, device=CPU):  # type: ignore[arg-type]
+    with fused_layers(holder, device=CPU):
         assert "forward" in vars(layer)
         found = there_and_back(layer, x)
     for one, other in zip(found, wanted, strict=True):
@@ -109,7 +109,7 @@ def test_what_is_no_number_stays_none(dtype: torch.dtype) -> None:
     x = torch.full((1, 2, 8), float("nan"), dtype=dtype)
     gate = gate_of(hidden_size=8, intermediate_size=8).to(dtype)
     holder = torch.nn.ModuleList([gate, LlamaRMSNorm(8).to(dtype)])
-    with fused_layers(holder, device=CPU):  # type: ignore[arg-type]
+    with fused_layers(holder, device=CPU):
         assert all(layer(x).isnan().all() for layer in holder)
 
 
@@ -130,7 +130,7 @@ def test_under_autocast_a_norm_is_of_the_type_that_products_read() -> None:
     holder = torch.nn.ModuleList([norm])
     with (
         torch.autocast("cpu", dtype=torch.bfloat16),
-        fused_layers(holder, device=CPU),  # type: ignore[arg-type]
+        fused_layers(holder, device=CPU),
     ):
         assert torch.equal(norm(x), type(norm).forward(norm, x).bfloat16())
 
@@ -146,7 +146,7 @@ def test_double_precision_devices_and_other_layers_are_left_alone(
     with fused_layers(model, device=torch.device("cuda")):
         assert not any("forward" in vars(layer) for layer in model.modules())
     relu = gate_of(hidden_size=4, intermediate_size=4, hidden_act="relu")
-    with fused_layers(torch.nn.ModuleList([relu]), device=CPU):  # type: ignore[arg-type]
+    with fused_layers(torch.nn.ModuleList([relu]), device=CPU):
         assert "forward" not in vars(relu)
 
 

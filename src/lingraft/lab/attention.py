@@ -111,7 +111,7 @@ class _Rows(torch.autograd.Function):
         )
         mixed_MDQB = parts_MKTB.new_empty(models, width, num_queries, samples)
         given = (query_MKQB, parts_MKTB, last_MQB, weights_MHQTB)
-        _mix(*map(array_of, given), array_of(mixed_MDQB), SAMPLES_AT_ONCE)
+        _mix(SAMPLES_AT_ONCE, *map(array_of, (*given, mixed_MDQB)))
         ctx.save_for_backward(*given)
         ctx.has_queries = query_MDQB is not None
         return mixed_MDQB
@@ -121,25 +121,19 @@ class _Rows(torch.autograd.Function):
         query_MKQB, parts_MKTB, _, _ = ctx.saved_tensors
         by_parts_MKTB = torch.empty_like(parts_MKTB)
         by_query_MKQB = torch.empty_like(query_MKQB) if ctx.has_queries else by_parts_MKTB
-        by_mixed = array_of(gradients[0].contiguous())
-        _unmix(
-            *map(array_of, ctx.saved_tensors),
-            by_mixed,
-            array_of(by_query_MKQB),
-            array_of(by_parts_MKTB),
-            SAMPLES_AT_ONCE,
-        )
+        found = (gradients[0].contiguous(), by_query_MKQB, by_parts_MKTB)
+        _unmix(SAMPLES_AT_ONCE, *map(array_of, (*ctx.saved_tensors, *found)))
         return by_query_MKQB if ctx.has_queries else None, by_parts_MKTB, None, None
 
 
 @reordered
 def _mix(
+    at_once: int,
     query_MKQB: Any,
     parts_MKTB: Any,
     last_MQB: Any,
     weights_MHQTB: Any,
     mixed_MDQB: Any,
-    at_once: int,
 ) -> None:
     """Forwards: writes the probabilities, 0 behind the last token, and the mixed values."""
     models, num_heads, num_queries, num_tokens, samples = weights_MHQTB.shape
@@ -209,6 +203,7 @@ def _mix(
 
 @reordered
 def _unmix(
+    at_once: int,
     query_MKQB: Any,
     parts_MKTB: Any,
     last_MQB: Any,
@@ -216,7 +211,6 @@ def _unmix(
     by_mixed_MDQB: Any,
     by_query_MKQB: Any,
     by_parts_MKTB: Any,
-    at_once: int,
 ) -> None:
     """Backwards: softmax's Jacobian is dS = P ∘ (dP − rowsum(dP ∘ P))."""
     models, num_heads, num_queries, num_tokens, samples = weights_MHQTB.shape

@@ -13,7 +13,7 @@ from lingraft.measurement import Loss, data_transfer
 from lingraft.measurement.data_transfer import DataTransfer, Rule
 from lingraft.measurement.failure_signatures import failure_signatures
 from lingraft.measurement.parts_carried import parts_carried
-from lingraft.measurement.transfer_losses import COLUMNS
+from lingraft.measurement.transfer_losses import COLUMNS, SCRATCH
 from lingraft.model.byte_lm import ladder_lm
 from lingraft.pipelines.transfer_arms import Arm
 from lingraft.pipelines.transfer_inputs import Source
@@ -24,7 +24,7 @@ from lingraft.report.transfer import write_transfer_report
 from lingraft.runtime import Runtime
 from lingraft.tokenizer import Tokenizer, byte_tokenizer
 
-VERSION = 4
+VERSION = 5
 FORMAT = "lingraft-transfer-1"
 _COSTS = ("processed_bytes", "processed_flops")
 _TEXT = ("num_bytes", "num_characters", "num_documents")
@@ -52,7 +52,8 @@ def transfer_record(
     """Gathers the study into `losses.csv`, `record.json` and `report.html`.
 
     Args:
-        runs: Target, init, size, seed and trunk of each run, and its folder.
+        runs: Target, init, size in bytes and as it was asked for, seed and trunk of each run, and
+            its folder.
         sources: What models were pretrained on.
         targets: Codes of the target languages.
         source_texts: Folders of `study_text` by the source's name.
@@ -127,7 +128,17 @@ def transfer_record(
         "units": units,
         "similarity": alike,
         "contamination": contaminations,
-        **transfer_statistics(weighed.transfers, sources, alike, seed),
+        **transfer_statistics(
+            weighed.transfers,
+            sources,
+            alike,
+            seed,
+            nominal={
+                (row["target"], row["dataset_bytes"]): row["nominal_bytes"]
+                for row in rows
+                if row["init"] != SCRATCH
+            },
+        ),
         "failures": [found.to_record() for found in signatures],
         "cost": _cost(rows, settings, arm),
         "threads": runtime.threads,

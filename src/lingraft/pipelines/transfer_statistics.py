@@ -32,6 +32,8 @@ def transfer_statistics(
     sources: Sequence[Source],
     alike: Sequence[Mapping[str, Any]],
     seed: int,
+    *,
+    nominal: Mapping[tuple[str, int], int],
 ) -> dict[str, Any]:
     """Returns the record's sections; for sizes above 0, since a zero-shot point has no D_F.
 
@@ -40,10 +42,12 @@ def transfer_statistics(
         sources: All of the study.
         alike: Of `likeness`.
         seed: Of the permutations.
+        nominal: By target and D_F, the size that was asked for: sizes of equal content differ in
+            bytes from target to target, and what is tested within a size is tested within this.
     """
     plain = plain_languages(sources)
     cells = [
-        _cell(transfer)
+        _cell(transfer, nominal[transfer.target, transfer.data_finetuned_bytes])
         for transfer in transfers
         if transfer.data_finetuned_bytes
         and transfer.source in plain
@@ -82,11 +86,11 @@ def transfer_statistics(
     }
 
 
-def _cell(transfer: Transfer) -> Cell:
+def _cell(transfer: Transfer, nominal_bytes: int) -> Cell:
     return Cell(
         transfer.target,
         transfer.source,
-        transfer.data_finetuned_bytes,
+        nominal_bytes,
         transfer.data_transferred_bytes,
         censored=transfer.censored,
     )

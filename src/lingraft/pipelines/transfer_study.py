@@ -137,14 +137,15 @@ class _Builder:
                     run = self._run(target, None, num_bytes, seed)
                     found.append(_entry(target, "scratch", num_bytes, seed, "", run))
             for source in self.inputs.sources:
-                for num_bytes in self._sizes(source, target):
+                for nominal, num_bytes in self._named_sizes(source, target):
                     # Before any target text a seed changes nothing but a pretraining of its own.
                     is_seeded = num_bytes or self.inputs.own_pretraining
                     seeds = self.inputs.finetuned_seeds if is_seeded else [self.inputs.seed]
                     for seed in seeds:
                         run = self._run(target, source, num_bytes, seed)
                         trunk = self._trunk_name(source, seed)
-                        found.append(_entry(target, source.name, num_bytes, seed, trunk, run))
+                        entry = _entry(target, source.name, num_bytes, seed, trunk, run)
+                        found.append({**entry, "nominal_bytes": nominal})
         return found
 
     def _trunk_name(self, source: Source | None, seed: int) -> str:
@@ -165,8 +166,11 @@ class _Builder:
                     trunk = self._trunk_name(source, seed)
                     run = self._trunk(target, source, seed)
                     found += [
-                        _entry(target, name, num_bytes, seed, trunk, run)
-                        for num_bytes in self._sizes(source, target)
+                        {
+                            **_entry(target, name, num_bytes, seed, trunk, run),
+                            "nominal_bytes": nominal,
+                        }
+                        for nominal, num_bytes in self._named_sizes(source, target)
                         if num_bytes
                     ]
         return found
@@ -198,6 +202,11 @@ class _Builder:
             return self.inputs.scratch_sizes
         factor = self.inputs.content_factors.get(target, 1.0)
         return [round(size * factor) for size in self.inputs.finetuned_sizes]
+
+    def _named_sizes(self, source: Source | None, target: str) -> list[tuple[int, int]]:
+        """Sizes as they were asked for, and the bytes of this target that say as much."""
+        asked = self.inputs.scratch_sizes if source is None else self.inputs.finetuned_sizes
+        return list(zip(asked, self._sizes(source, target), strict=True))
 
     def source_text(self, source: Source) -> Job:
         into = source.injected_lang
@@ -342,6 +351,7 @@ def _entry(
         "target": target,
         "init": init,
         "dataset_bytes": num_bytes,
+        "nominal_bytes": num_bytes,
         "seed": str(seed),
         "trunk": trunk,
         "run": run,

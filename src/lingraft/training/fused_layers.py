@@ -27,7 +27,7 @@ from lingraft.compilation import reordered
 
 NORMS = (LlamaRMSNorm, MistralRMSNorm, Qwen2RMSNorm)
 GATES = (LlamaMLP, MistralMLP, Qwen2MLP)
-SLOPES = {
+SLOPES: dict[type, tuple[float, float]] = {
     # x (1 + tanh(a x + b x³)) / 2: GELU as its paper approximates it (arXiv 1606.08415), and SiLU.
     GELUTanh: ((2 / np.pi) ** 0.5, (2 / np.pi) ** 0.5 * 0.044715),
     SiLUActivation: (0.5, 0.0),
@@ -65,7 +65,7 @@ def _forwards(model: PreTrainedModel) -> Iterator[tuple[torch.nn.Module, Callabl
         if type(layer) in NORMS:
             yield layer, _norm_forward
         elif type(layer) in GATES and type(layer.act_fn) in SLOPES:
-            slope, cubic = SLOPES[type(layer.act_fn)]  # type: ignore[index]
+            slope, cubic = SLOPES[type(layer.act_fn)]
             yield layer, partial(_gate_forward, slope=slope, cubic=cubic)
 
 
@@ -76,7 +76,9 @@ def _norm_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     dtype = torch.promote_types(x.dtype, layer.weight.dtype)
     if torch.is_autocast_enabled("cpu"):
         dtype = torch.get_autocast_dtype("cpu")
-    normed: torch.Tensor = _Norm.apply(x, layer.weight, layer.variance_epsilon, dtype)
+    normed: torch.Tensor = _Norm.apply(  # type: ignore[no-untyped-call]
+        x, layer.weight, layer.variance_epsilon, dtype
+    )
     return normed
 
 
@@ -85,7 +87,8 @@ def _gate_forward(layer: Any, x: torch.Tensor, *, slope: float, cubic: float) ->
     gate, up = layer.gate_proj(x), layer.up_proj(x)
     if gate.dtype not in DTYPES:
         return layer.down_proj(layer.act_fn(gate) * up)  # type: ignore[no-any-return]
-    return layer.down_proj(_Gate.apply(gate, up, slope, cubic))  # type: ignore[no-any-return]
+    inner = _Gate.apply(gate, up, slope, cubic)  # type: ignore[no-untyped-call]
+    return layer.down_proj(inner)  # type: ignore[no-any-return]
 
 
 class _Norm(torch.autograd.Function):
@@ -104,7 +107,7 @@ class _Norm(torch.autograd.Function):
         return out_ND.view(x.shape)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, by_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x_ND, weight_D, rate_N = ctx.saved_tensors
         by_x_ND = torch.empty_like(x_ND)
@@ -131,7 +134,7 @@ class _Gate(torch.autograd.Function):
         return out_NF.view(gate.shape)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, by_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gate_NF, up_NF = ctx.saved_tensors
         by_gate_NF, by_up_NF = torch.empty_like(gate_NF), torch.empty_like(up_NF)
