@@ -245,7 +245,33 @@ def test_a_stopped_run_ends_as_an_unbroken_one(
     again = train(part, evaluate=Script(losses[stop_at:]), checkpoints=tmp_path)
     assert again == unbroken
     assert same(weights(part), weights(whole))
+    assert [path.name for path in tmp_path.iterdir()] == ["ended"]
+
+
+def test_a_run_that_ended_is_not_made_again_until_it_is_dropped(
+    train: Train, make_model: MakeModel, tokenizer: Tokenizer, tmp_path: Path, rates: list[float]
+) -> None:
+    losses = [5.0, 4.0, 4.1, 3.0, 3.1, 3.2, 2.5]
+    vocab_size = len(tokenizer.backend.get_vocab())
+    first, second = (make_model("llama_tied", vocab_size, seed=seed) for seed in (0, 1))
+    folder = tmp_path / "checkpoints" / "0.01"
+    reached = train(first, evaluate=Script(losses), checkpoints=folder)
+    num_steps = len(rates)
+    assert train(second, evaluate=Script([]), checkpoints=folder) == reached
+    assert len(rates) == num_steps
+    assert same(weights(second), weights(first))
+    assert all(parameter.requires_grad for parameter in second.parameters())
+    best_loss.drop_runs(tmp_path / "checkpoints")
     assert list(tmp_path.iterdir()) == []
+    train(second, evaluate=Script(losses), checkpoints=folder)
+    assert len(rates) == 2 * num_steps
+
+
+def test_what_is_not_of_a_run_stays(train: Train, tmp_path: Path) -> None:
+    train(checkpoints=tmp_path / "runs" / "0.01")
+    (tmp_path / "runs" / "0.01" / "notes.txt").write_text("mine", encoding="utf-8")
+    best_loss.drop_runs(tmp_path / "runs")
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["0.01", "notes.txt"]
 
 
 def test_a_short_run_writes_no_checkpoints(

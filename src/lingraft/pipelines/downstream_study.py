@@ -24,7 +24,7 @@ from lingraft.pipelines.transfer_texts import read_part, training_prefix
 from lingraft.runtime import Runtime
 from lingraft.study import File, Job, Plan, Progress, job, share_reporter
 from lingraft.training import AnswerSettings, Packing
-from lingraft.training.best_loss import train_at_best_rate, train_to_best
+from lingraft.training.best_loss import drop_runs, train_at_best_rate, train_to_best
 from lingraft.units import format_bytes
 
 VERSION = 1
@@ -184,6 +184,7 @@ def continue_on_text(
         "num_bytes": sum(len(document.text.encode("utf-8")) for document in documents),
     }
     write_json(out / RESULT, result)
+    drop_runs(out / "checkpoints")
     return result
 
 

@@ -24,6 +24,7 @@ from lingraft.training.batches import text_of_steps
 from lingraft.training.best_loss import (
     BestLoss,
     BestLossSettings,
+    drop_runs,
     train_at_best_rate,
     train_to_best,
 )
@@ -370,6 +371,7 @@ def _best_run(
         save(model, tokenizer, out)
     curve = None if best is None else asdict(best.run)
     write_json(out / RESULT, {**result, "test": score.to_record(), "best_run": curve})
+    drop_runs(out / "checkpoints")
     return result
 
 

@@ -32,6 +32,7 @@ from lingraft.training import Packing
 from lingraft.training.best_loss import (
     BestLoss,
     BestLossSettings,
+    drop_runs,
     train_at_best_rate,
     train_to_best,
 )
@@ -167,6 +168,7 @@ def train_scratch(
         "processed_bytes": best.processed_bytes,
     }
     write_json(out / RESULT, {**result, "test": score.to_record()})
+    drop_runs(out / "checkpoints")
     return result
 
 

@@ -189,7 +189,8 @@ def train_to_best(
             two steps more. None leaves it to patience and epochs, which it else replaces: the
             cost of a run is then known beforehand, and its best evaluation is kept all the same.
         runtime: Threads, device and precision.
-        checkpoints: Folder for the state at evaluations; a run found there goes on.
+        checkpoints: Folder for the state at evaluations; a run found there goes on, and of one
+            that has ended the end is taken, until `drop_runs`.
         checkpoint_seconds: Time between two checkpoints, at least.
         advance: Told the share of `max_epochs` after each step.
 
@@ -225,7 +226,13 @@ def train_to_best(
         "seed": seed,
         **identity(model, tokenizer, documents),
     }
-    climb = _Climb(trainer, evaluate, _Store(checkpoints, facts, checkpoint_seconds))
+    store = _Store(checkpoints, facts, checkpoint_seconds)
+    ended = store.read("ended")
+    if ended is not None:
+        trainer.resume(ended)
+        trainer.close()
+        return _of_record(ended.state["settings"]["reached"])
+    climb = _Climb(trainer, evaluate, store)
     stream = partial(_stream, documents, packing, seed)
     limit = _Limit.of(settings, text_bytes, max_tokens)
     gap = max(settings.evaluation_bytes, text_bytes // settings.evaluations_per_epoch)
@@ -264,14 +271,39 @@ def train_to_best(
             best = decayed
         else:
             trainer.resume(climb.best)
+    reached = BestLoss(tuple(climb.points), decayed, processed, processed_tokens, stopped, best)
+    store.end(trainer, reached)
     trainer.close()
-    if checkpoints is not None:
+    return reached
+
+
+def drop_runs(folder: Path) -> None:
+    """Removes what runs left in folders within this one, when what came of them is kept.
+
+    Args:
+        folder: Whose folders were given to `train_to_best` as its checkpoints.
+    """
+    for run in sorted(folder.glob("*/")):
         for name in _FOLDERS:
-            drop_checkpoints(checkpoints / name)
-    return BestLoss(tuple(climb.points), decayed, processed, processed_tokens, stopped, best)
+            drop_checkpoints(run / name)
+        if not any(run.iterdir()):
+            run.rmdir()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
-_FOLDERS = ("last", "best")
+_FOLDERS = ("last", "best", "ended")
+
+
+def _of_record(record: Mapping[str, Any]) -> BestLoss:
+    """The inverse of `asdict`, through JSON."""
+    points = {
+        name: None if record[name] is None else Evaluation(*record[name])
+        for name in ("decayed", "best")
+    }
+    return BestLoss(
+        **{**record, **points, "points": tuple(Evaluation(*p) for p in record["points"])}
+    )
 
 
 class _Limit(NamedTuple):
@@ -300,11 +332,11 @@ class _Limit(NamedTuple):
 
 
 class _Store:
-    """Checkpoints of the best evaluation and of a later one, if they are wanted."""
+    """Checkpoints of the best evaluation, of a later one and of the end, if they are wanted."""
 
     def __init__(self, folder: Path | None, facts: dict[str, Any], seconds: float) -> None:
         self._folder, self._facts, self._seconds = folder, facts, seconds
-        self._written = time.monotonic()
+        self._begun = self._written = time.monotonic()
         self._best_step = -1
 
     def read(self, name: str) -> Checkpoint | None:
@@ -336,6 +368,19 @@ class _Store:
         if trainer.run.step != self._best_step:
             write_checkpoint(self._folder / "last", trainer.checkpoint(self.state(points)))
         self._written = time.monotonic()
+
+    def end(self, trainer: Trainer, reached: BestLoss) -> None:
+        """Keeps the end of a run that took long in place of the way there.
+
+        Others may follow it, at other rates, before the caller keeps what came of all.
+        """
+        if self._folder is None:
+            return
+        if time.monotonic() - self._begun >= self._seconds:
+            settings = {"facts": self._facts, "reached": asdict(reached)}
+            write_checkpoint(self._folder / "ended", trainer.checkpoint(settings))
+        for name in ("last", "best"):
+            drop_checkpoints(self._folder / name)
 
 
 class _Climb:
