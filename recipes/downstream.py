@@ -157,6 +157,16 @@ def plan(
         target_bytes: Target text.
         seed: Of everything that is drawn.
     """
+    counts = {
+        "num_train": num_train,
+        "num_seeds": num_seeds,
+        "num_epochs": num_epochs,
+        "source_bytes": source_bytes,
+        "target_bytes": target_bytes,
+    }
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise InputError(expected="1 or more", got=str(count), where=name)
     target = Language.parse(lang or LANGUAGES[scale])
     chosen = _changed(
         SETTINGS[scale], num_seeds, num_epochs, learning_rates, source_bytes, target_bytes
@@ -171,7 +181,7 @@ def plan(
         hub_config=hub_config,
         hub_splits={"train": "train", "valid": hub_valid, "test": hub_test},
         num_train=num_train,
-        num_made=num_train or NUM_MADE.get(scale),
+        num_made=NUM_MADE.get(scale) if num_train is None else num_train,
         seed=seed,
     )
     texts = _Texts(scale, seed)
@@ -205,8 +215,8 @@ def _changed(
         settings,
         learning_rates=rates,
         num_seeds=settings.num_seeds if num_seeds is None else num_seeds,
-        source_bytes=source_bytes or settings.source_bytes,
-        target_bytes=target_bytes or settings.target_bytes,
+        source_bytes=settings.source_bytes if source_bytes is None else source_bytes,
+        target_bytes=settings.target_bytes if target_bytes is None else target_bytes,
         answers=replace(
             settings.answers,
             num_epochs=settings.answers.num_epochs if num_epochs is None else num_epochs,

@@ -88,3 +88,10 @@ def test_what_cannot_be_planned_is_refused(
         study.plan_recipe(RECIPE, "tiny", settings)
     assert caught.value.expected.startswith(expected)
     assert caught.value.got == got
+
+
+@pytest.mark.parametrize("name", sorted({*FEW, "num_seeds"}))
+def test_nothing_of_something_is_no_default(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        study.plan_recipe(RECIPE, "tiny", {name: 0})
+    assert (caught.value.where, caught.value.got) == (name, "0")
