@@ -98,7 +98,7 @@ def plan(
 
     Args:
         scale: `tiny` trains on a few kB; `laptop` on sizes up to 1 MB from random weights and 100
-            kB from pretrained ones, some 107 MB in all: about two hours at 16 kB/s, two processes
+            kB from pretrained ones, some 117 MB in all: about two hours at 16 kB/s, two processes
             of a core each; `paper` has the paper's model and sizes, for GPUs.
         sources: What to pretrain on, with commas.
         targets: Codes of target languages, with commas.
