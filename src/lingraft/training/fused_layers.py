@@ -1,8 +1,8 @@
 """Norms and gated activations of Llama-like models in one pass, for training on processors.
 
 transformers writes them out in torch's operations, each of which reads and writes all states anew:
-in a byte model of a million parameters they took a third of a step (docs/log.md, "norms and gates in
-one pass"). All is computed in float32, bfloat16 too.
+in a byte model of a million parameters they took a third of a step (docs/log.md, "norms and gates
+in one pass"). All is computed in float32, bfloat16 too.
 Axes: N tokens of all rows, D width, F feed-forward, S spans of tokens, one for each thread.
 """
 
