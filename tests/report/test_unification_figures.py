@@ -57,6 +57,25 @@ def test_the_diagram_of_fewer_axes_has_one_place_on_the_others(charts):
     assert axes.get_title() == ""
 
 
+def test_no_cell_of_the_diagram_is_drawn_over_another(charts):
+    """Axes that the record does not name have panels too, and one that no cell has no place."""
+    grid = [GRID[0], GRID[0] | {"informativeness": 1.0}]
+    record = make_record(grid=grid)
+    cells = []
+    for overlap in (0.0, 1.0):
+        for cell in record["cells"]:
+            axes = {"subject_overlap": overlap, **cell["axes"]}
+            del axes["extractability"]
+            ratio = make_value(overlap / 2 + axes["informativeness"] / 4)
+            cells.append(cell | {"axes": axes, "values": {"transfer_ratio": ratio}})
+    chart = unification_figures.draw_phase_diagram(record | {"cells": cells[:3]})
+    first, second = chart.axes
+    assert [text for text in texts(first) if "–" not in text] == ["0.00", "0.25"]
+    assert [text for text in texts(second) if "–" not in text] == ["0.50"]
+    assert [axes.get_ylabel() for axes in chart.axes] == ["ρ, informativeness"] * 2
+    assert first.get_title() != second.get_title()
+
+
 def test_curves_show_every_quantity_and_the_phases(record, charts):
     member = chosen_members(record)[0]
     member["curve"][1]["layers"]["together"] = [{"unification": None}] * NUM_LAYERS

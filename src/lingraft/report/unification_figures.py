@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from matplotlib.colors import LinearSegmentedColormap
@@ -49,7 +50,9 @@ _CELL_WIDTH, _CELL_HEIGHT = 0.66, 0.46
 def draw_phase_diagram(record: Mapping[str, Any]) -> str | None:
     """Draws the transfer ratio by informativeness and extractability, a panel a parallel share.
 
-    The axes are the record's first, second and third; a missing one has one place.
+    Rows and columns are the first two axes that cells have, the record's own before others; a
+    missing one has one place. Every setting of the rest that was run has a panel, so that no cell
+    is drawn over another.
 
     Returns:
         SVG text; None where there are no cells.
@@ -57,9 +60,17 @@ def draw_phase_diagram(record: Mapping[str, Any]) -> str | None:
     cells: Sequence[Cell] = record["cells"]
     if not cells:
         return None
-    names = [*record["axes"], None, None, None][:3]
-    rows, columns, panels = (axis_values(cells, name) for name in names)
-    at = {tuple(cell["axes"].get(name) for name in names): cell for cell in cells}
+    known = list(dict.fromkeys(name for cell in cells for name in cell["axes"]))
+    own = [name for name in record["axes"] if name in known]
+    ordered = [*own, *(name for name in known if name not in own)]
+    names, others = [*ordered, None, None][:2], ordered[2:]
+    rows, columns = (axis_values(cells, name) for name in names)
+    order = [axis_values(cells, name) for name in others]
+    at = {}
+    for cell in cells:
+        panel = tuple(cell["axes"].get(name) for name in others)
+        at[tuple(cell["axes"].get(name) for name in names), panel] = cell
+    panels = [panel for panel in product(*order) if any(panel == run for _, run in at)]
     with dark_style():
         width = 0.9 + _CELL_WIDTH * max(2, len(columns))
         height = 0.95 + _CELL_HEIGHT * max(2, len(rows))
@@ -67,10 +78,11 @@ def draw_phase_diagram(record: Mapping[str, Any]) -> str | None:
         for panel, axes in zip(panels, drawn, strict=True):
             for y, row in enumerate(rows):
                 for x, column in enumerate(columns):
-                    _draw_cell(axes, x, y, at.get((row, column, panel)))
+                    _draw_cell(axes, x, y, at.get(((row, column), panel)))
             _finish_diagram(axes, rows, columns, names)
-            if names[2] is not None:
-                axes.set_title(_title(placed(names[2], panel)), parse_math=False)
+            told = [placed(name, value) for name, value in zip(others, panel, strict=True)]
+            if told:
+                axes.set_title(_title(", ".join(told)), parse_math=False)
         return svg(chart)
 
 
