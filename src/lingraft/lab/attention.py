@@ -127,6 +127,28 @@ class _Rows(torch.autograd.Function):
 
 
 @reordered
+def _read(flat_MKTB: Any, m: int, first: int, start: int, wide_CTB: Any) -> None:
+    """Copies a head's rows, some samples of them, into what is computed with."""
+    channels, length, num = wide_CTB.shape
+    for c in range(channels):
+        for t in range(length):
+            flat_B = flat_MKTB[m, first + c, t, start : start + num]
+            for b in range(num):
+                wide_CTB[c, t, b] = widened(flat_B[b])
+
+
+@reordered
+def _write(wide_CTB: Any, flat_MKTB: Any, m: int, first: int, start: int) -> None:
+    """Copies them back."""
+    channels, length, num = wide_CTB.shape
+    for c in range(channels):
+        for t in range(length):
+            flat_B = flat_MKTB[m, first + c, t, start : start + num]
+            for b in range(num):
+                flat_B[b] = narrowed(wide_CTB[c, t, b], flat_B[b])
+
+
+@reordered
 def _mix(
     at_once: int,
     query_MKQB: Any,
@@ -154,17 +176,9 @@ def _mix(
                 first = h * channels
                 values = parts_MKTB.shape[1] - width + first
                 keys = values - width
-                for c in range(channels):
-                    for q in range(num_queries):
-                        query_B = query_MKQB[m, first + c, q, start:end]
-                        for b in range(num):
-                            query_CQB[c, q, b] = widened(query_B[b])
-                    for t in range(num_tokens):
-                        key_B = parts_MKTB[m, keys + c, t, start:end]
-                        value_B = parts_MKTB[m, values + c, t, start:end]
-                        for b in range(num):
-                            key_CTB[c, t, b] = widened(key_B[b])
-                            value_CTB[c, t, b] = widened(value_B[b])
+                _read(query_MKQB, m, first, start, query_CQB)
+                _read(parts_MKTB, m, keys, start, key_CTB)
+                _read(parts_MKTB, m, values, start, value_CTB)
                 mixed_CQB[:] = 0
                 for q in range(num_queries):
                     last_B = last_MQB[m, q, start:end]
@@ -194,11 +208,7 @@ def _mix(
                         for c in range(channels):
                             for b in range(num):
                                 mixed_CQB[c, q, b] += weights_B[b] * value_CTB[c, t, b]
-                for c in range(channels):
-                    for q in range(num_queries):
-                        out_B = mixed_MDQB[m, first + c, q, start:end]
-                        for b in range(num):
-                            out_B[b] = narrowed(mixed_CQB[c, q, b], out_B[b])
+                _write(mixed_CQB, mixed_MDQB, m, first, start)
 
 
 @reordered
@@ -234,20 +244,10 @@ def _unmix(
                 first = h * channels
                 values = parts_MKTB.shape[1] - width + first
                 keys = values - width
-                for c in range(channels):
-                    for q in range(num_queries):
-                        query_B = query_MKQB[m, first + c, q, start:end]
-                        for b in range(num):
-                            query_CQB[c, q, b] = widened(query_B[b])
-                        by_mixed_B = by_mixed_MDQB[m, first + c, q, start:end]
-                        for b in range(num):
-                            by_mixed_CQB[c, q, b] = widened(by_mixed_B[b])
-                    for t in range(num_tokens):
-                        key_B = parts_MKTB[m, keys + c, t, start:end]
-                        value_B = parts_MKTB[m, values + c, t, start:end]
-                        for b in range(num):
-                            key_CTB[c, t, b] = widened(key_B[b])
-                            value_CTB[c, t, b] = widened(value_B[b])
+                _read(query_MKQB, m, first, start, query_CQB)
+                _read(by_mixed_MDQB, m, first, start, by_mixed_CQB)
+                _read(parts_MKTB, m, keys, start, key_CTB)
+                _read(parts_MKTB, m, values, start, value_CTB)
                 by_query_CQB[:] = 0
                 by_key_CTB[:] = 0
                 by_value_CTB[:] = 0
@@ -274,15 +274,6 @@ def _unmix(
                                 by_query_CQB[c, q, b] += by_score_TB[t, b] * key_CTB[c, t, b]
                             for b in range(num):
                                 by_key_CTB[c, t, b] += by_score_TB[t, b] * query_CQB[c, q, b]
-                for c in range(channels):
-                    for q in range(num_queries):
-                        out_B = by_query_MKQB[m, first + c, q, start:end]
-                        for b in range(num):
-                            out_B[b] = narrowed(by_query_CQB[c, q, b], out_B[b])
-                    for t in range(num_tokens):
-                        out_B = by_parts_MKTB[m, keys + c, t, start:end]
-                        for b in range(num):
-                            out_B[b] = narrowed(by_key_CTB[c, t, b], out_B[b])
-                        out_B = by_parts_MKTB[m, values + c, t, start:end]
-                        for b in range(num):
-                            out_B[b] = narrowed(by_value_CTB[c, t, b], out_B[b])
+                _write(by_query_CQB, by_query_MKQB, m, first, start)
+                _write(by_key_CTB, by_parts_MKTB, m, keys, start)
+                _write(by_value_CTB, by_parts_MKTB, m, values, start)

@@ -135,7 +135,7 @@ class _Builder:
                 seeds = self.inputs.scratch_seeds
                 for seed in seeds if num_bytes <= self.inputs.most_seeded_bytes else seeds[:1]:
                     run = self._run(target, None, num_bytes, seed)
-                    found.append(_entry(target, "scratch", num_bytes, seed, "", run))
+                    found.append(_entry(target, "scratch", num_bytes, seed, "", run, num_bytes))
             for source in self.inputs.sources:
                 for nominal, num_bytes in self._named_sizes(source, target):
                     # Before any target text a seed changes nothing but a pretraining of its own.
@@ -144,8 +144,9 @@ class _Builder:
                     for seed in seeds:
                         run = self._run(target, source, num_bytes, seed)
                         trunk = self._trunk_name(source, seed)
-                        entry = _entry(target, source.name, num_bytes, seed, trunk, run)
-                        found.append({**entry, "nominal_bytes": nominal})
+                        found.append(
+                            _entry(target, source.name, num_bytes, seed, trunk, run, nominal)
+                        )
         return found
 
     def _trunk_name(self, source: Source | None, seed: int) -> str:
@@ -166,10 +167,7 @@ class _Builder:
                     trunk = self._trunk_name(source, seed)
                     run = self._trunk(target, source, seed)
                     found += [
-                        {
-                            **_entry(target, name, num_bytes, seed, trunk, run),
-                            "nominal_bytes": nominal,
-                        }
+                        _entry(target, name, num_bytes, seed, trunk, run, nominal)
                         for nominal, num_bytes in self._named_sizes(source, target)
                         if num_bytes
                     ]
@@ -345,13 +343,14 @@ class _Builder:
 
 
 def _entry(
-    target: str, init: str, num_bytes: int, seed: int, trunk: str, run: Job
+    target: str, init: str, num_bytes: int, seed: int, trunk: str, run: Job, nominal: int
 ) -> dict[str, Any]:
+    """A run's line: where it stands, the size that was asked for, and the job."""
     return {
         "target": target,
         "init": init,
         "dataset_bytes": num_bytes,
-        "nominal_bytes": num_bytes,
+        "nominal_bytes": nominal,
         "seed": str(seed),
         "trunk": trunk,
         "run": run,

@@ -149,7 +149,7 @@ def _num_spans(num_tokens: int) -> int:
 
 
 def _over_spans(kernel: Callable[..., None], num_tokens: int, *given: Any) -> None:
-    """Calls a kernel with (span, first token, last but one, what it needs) in as many threads."""
+    """Calls a kernel for spans of tokens, each in a thread: its number, first token and end."""
     num_spans = _num_spans(num_tokens)
     edges = [num_tokens * span // num_spans for span in range(num_spans + 1)]
     spans = [(span, edges[span], edges[span + 1]) for span in range(num_spans)]
