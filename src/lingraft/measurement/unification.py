@@ -322,36 +322,45 @@ def _cka(a_FD: Floats, b_FD: Floats) -> dict[str, Estimate]:
             reason = "all states of a language are alike" if num else "no facts"
             return dict.fromkeys(("cka", "cka_debiased"), Estimate(None, None, reason))
         grams.append((states_FD / size) @ (states_FD / size).T)
-    # All facts, then all but one.
-    weights_RF = np.vstack([np.ones(num), 1 - np.eye(num)])
     return {
-        "cka": _jackknife(*_alignments(grams, weights_RF, debiased=False), lowest=0.0),
-        "cka_debiased": _jackknife(*_alignments(grams, weights_RF, debiased=True), lowest=-1.0),
+        "cka": _jackknife(*_alignments(grams, debiased=False), lowest=0.0),
+        "cka_debiased": _jackknife(*_alignments(grams, debiased=True), lowest=-1.0),
     }
 
 
-def _alignments(
-    grams: list[Floats], weights_RF: Floats, *, debiased: bool
-) -> tuple[Floats, Floats, Floats]:
+def _alignments(grams: list[Floats], *, debiased: bool) -> tuple[Floats, Floats, Floats]:
     """Returns HSIC of A with B, of A with itself and of B with itself, each (R,).
 
-    The weights are 0 or 1. Sums, not means: their common factor is lost in CKA.
+    First of all F facts, then of all but each in turn, R = F + 1, by taking its row and column out
+    of the sums. Sums, not means: their common factor is lost in CKA.
     """
     k_FF, l_FF = grams
-    num_R = weights_RF.sum(axis=1)
+    num_facts = len(k_FF)
+    num_R = np.concatenate([[num_facts], np.full(num_facts, num_facts - 1.0)])
     by_total_R, by_row_R = num_R**2, num_R
     if debiased:
         k_FF, l_FF = (gram - np.diag(np.diag(gram)) for gram in grams)
         enough_R = np.where(num_R >= 4, num_R, np.nan)  # four facts that differ
         by_total_R, by_row_R = (enough_R - 1) * (enough_R - 2), enough_R - 2
 
+    def total(one_FF: Floats) -> Floats:
+        row_F = one_FF.sum(axis=1)
+        return np.concatenate([[row_F.sum()], row_F.sum() - 2 * row_F + np.diag(one_FF)])
+
+    def by_rows(one_FF: Floats, other_FF: Floats) -> Floats:
+        """The sum over facts of the products of their row sums."""
+        one_F, other_F = one_FF.sum(axis=1), other_FF.sum(axis=1)
+        own_F = (one_F - np.diag(one_FF)) * (other_F - np.diag(other_FF))
+        shared_F = one_FF @ other_F + other_FF @ one_F - np.sum(one_FF * other_FF, axis=1)
+        return np.concatenate([[one_F @ other_F], one_F @ other_F - shared_F - own_F])
+
     def hsic(one_FF: Floats, other_FF: Floats) -> Floats:
-        one_RF, other_RF = weights_RF @ one_FF, weights_RF @ other_FF
-        products_R = np.sum((weights_RF @ (one_FF * other_FF)) * weights_RF, axis=1)
-        rows_R = np.sum(weights_RF * one_RF * other_RF, axis=1)
-        totals_R = np.sum(weights_RF * one_RF, axis=1) * np.sum(weights_RF * other_RF, axis=1)
+        products_R = total(one_FF * other_FF)
+        totals_R = total(one_FF) * total(other_FF)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(products_R + totals_R / by_total_R - 2 * rows_R / by_row_R)
+            return np.asarray(
+                products_R + totals_R / by_total_R - 2 * by_rows(one_FF, other_FF) / by_row_R
+            )
 
     return hsic(k_FF, l_FF), hsic(k_FF, k_FF), hsic(l_FF, l_FF)
 
