@@ -101,21 +101,22 @@ def initial_weights(
     }
 
 
-def in_dtype(
-    weights: Mapping[str, torch.Tensor], dtype: torch.dtype, *, batch_size: int
-) -> Weights:
-    """Returns the weights as they are computed with; what few rows read stays as it is.
+def computing_dtype(
+    name: str, stored: torch.dtype, wanted: torch.dtype, batch_size: int
+) -> torch.dtype:
+    """Returns the type that a matrix is computed with; what few rows read stays as it is.
 
     Of the embeddings a sample reads some rows, which are converted when they are read, and a head
     that few samples multiply is sooner multiplied than converted.
 
     Args:
-        weights: Of some models.
-        dtype: Of the products of matrices.
+        name: Of the matrix, see `Weights`.
+        stored: Its type.
+        wanted: Of the products of matrices.
         batch_size: Samples of a step.
     """
-    kept = {"embedding", "position"} | ({"head"} if batch_size < FEW_SAMPLES else set())
-    return {name: w if name in kept else w.to(dtype) for name, w in weights.items()}
+    is_kept = name in ("embedding", "position") or (name == "head" and batch_size < FEW_SAMPLES)
+    return stored if is_kept else wanted
 
 
 def _shapes(
@@ -200,11 +201,11 @@ def _last_block(
     """The block at one place of each sample: a query, and the keys and values before it."""
     x_MTBD = x_MBTD.transpose(1, 2)
     models, length, samples, width = x_MTBD.shape
-    matrix_MDK = weights[f"attention.{layer}"]
+    query_MDD, pairs_MDE = torch.split(weights[f"attention.{layer}"], [width, 2 * width], dim=2)
     normed_MTBD = _normed(x_MTBD)
     flat_MND = normed_MTBD.reshape(models, length * samples, width)
-    pairs_MEN = _columns(flat_MND, matrix_MDK[:, :, width:])
-    query_MDB = _columns(at(normed_MTBD.transpose(1, 2), last_MB), matrix_MDK[:, :, :width])
+    pairs_MEN = _columns(flat_MND, pairs_MDE)
+    query_MDB = _columns(at(normed_MTBD.transpose(1, 2), last_MB), query_MDD)
     mixed_MDQB = attention_of(
         query_MDB[:, :, None],
         pairs_MEN.view(models, 2 * width, length, samples),

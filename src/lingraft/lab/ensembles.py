@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -22,18 +21,17 @@ from lingraft.lab.decoders import (
     Reading,
     TinyDecoder,
     Weights,
-    in_dtype,
     initial_weights,
     mean_nats,
     reading,
 )
 from lingraft.lab.members import Member
+from lingraft.lab.optimizers import OnePassAdamW, Optimizer, Schedule, TorchAdamW
 from lingraft.lab.samples import Samples
 from lingraft.model.precision import autocast_dtype, computing_device
 from lingraft.runtime import Runtime, keep_memory
 from lingraft.seeds import derive
 
-BETAS = (0.9, 0.95)
 CHUNK_STEPS = 50
 """Steps whose samples are drawn at once: drawing costs by the call."""
 COMPILER = "inductor"
@@ -225,7 +223,7 @@ class _Stack:
         ]
         self._shapes = [{name: w.shape for name, w in one.items()} for one in drawn]
         self.weights: Weights = {
-            name: _side_by_side([one[name] for one in drawn]).to(settings.device).requires_grad_()
+            name: _side_by_side([one[name] for one in drawn]).to(settings.device)
             for name in drawn[0]
         }
 
@@ -250,7 +248,7 @@ class _Stack:
         extra: Callable[[Mapping[str, torch.Tensor], int], torch.Tensor] | None,
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Yields each step's number and losses."""
-        settings, optimizer = self._settings, self._optimizer()
+        settings, optimizer = self._settings, self._optimizer(all_rows=extra is not None)
         nats_of: Callable[[Weights, Reading], torch.Tensor] = partial(
             mean_nats, settings.model, absent_MV=self._absent()
         )
@@ -259,11 +257,8 @@ class _Stack:
         if 0 in settings.checkpoints:
             observe(0, self.members())
         for step, asked in enumerate(self._batches()):
-            rise = min((step + 1) / max(settings.warmup_steps, 1), 1.0)
-            for group in optimizer.param_groups:
-                group["lr"] = group["full_rate"] * rise
-            computed = in_dtype(self.weights, settings.compute, batch_size=settings.batch_size)
-            nats_M = nats_of(computed, asked)
+            computed, read = optimizer.read(asked)
+            nats_M = nats_of(computed, read)
             whole_M = nats_M if extra is None else nats_M + extra(computed, step)
             whole_M.sum().backward()  # type: ignore[no-untyped-call]
             losses_M = whole_M.detach().double().cpu().numpy()
@@ -275,12 +270,10 @@ class _Stack:
                     where=f"step {step + 1} of the member with seed {self._seeds[member]}",
                     hint="lower its learning rate",
                 )
-            self._share_gradients()
             optimizer.step()
-            for tensor in self.weights.values():
-                tensor.grad = None
             yield step, losses_M if extra is None else nats_M.detach().double().cpu().numpy()
             if step + 1 in settings.checkpoints:
+                optimizer.settle()
                 observe(step + 1, self.members())
 
     def members(self) -> list[Member]:
@@ -304,26 +297,21 @@ class _Stack:
         known_M1 = torch.tensor(sizes, device=self._settings.device)[:, None]
         return torch.arange(max(sizes), device=self._settings.device) >= known_M1
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        """AdamW on slices of the stack, one for each run of members with the same rate."""
-        self._slices: list[tuple[str, slice, torch.nn.Parameter]] = []
-        groups = []
-        first = 0
-        for rate, run in groupby(self._rates):
-            members = slice(first, first + len(list(run)))
-            first = members.stop
-            parts = {name: torch.nn.Parameter(w.data[members]) for name, w in self.weights.items()}
-            self._slices += [(name, members, part) for name, part in parts.items()]
-            groups.append({"params": list(parts.values()), "lr": rate, "full_rate": rate})
-        return torch.optim.AdamW(
-            groups, betas=BETAS, weight_decay=self._settings.weight_decay, fused=True
+    def _optimizer(self, *, all_rows: bool) -> Optimizer:
+        settings = self._settings
+        schedule = Schedule(self._rates, settings.warmup_steps, settings.weight_decay)
+        if settings.device.type != "cpu":
+            return TorchAdamW(
+                self.weights, schedule, dtype=settings.compute, batch_size=settings.batch_size
+            )
+        return OnePassAdamW(
+            self.weights,
+            schedule,
+            dtype=settings.compute,
+            batch_size=settings.batch_size,
+            steps=settings.steps,
+            all_rows=all_rows,
         )
-
-    def _share_gradients(self) -> None:
-        for name, members, part in self._slices:
-            gradient = self.weights[name].grad
-            assert gradient is not None
-            part.grad = gradient[members]
 
     def _batches(self) -> Iterator[Reading]:
         """The samples of all members step by step, padded to the longest."""
