@@ -145,6 +145,31 @@ def test_a_loss_that_does_not_stay_at_its_floor_has_no_plateau() -> None:
     assert one(curves(learned=6, left=7, full=15), rules=two).runs[0].plateau == (150, 175)
 
 
+def test_languages_that_part_while_statistics_are_learnt_are_seen_to_part() -> None:
+    """Without a plateau the loss is at its floor when facts, and languages, have come apart."""
+    at = np.arange(40)
+    fast = curves(learned=10, left=10, full=16, repair_at=40)
+    apart = replace(
+        fast,
+        unification=tuple(np.interp(at, [0, 3, 5, 10, 16, 39], [0.4, 0.9, 0.9, 0.5, 0.5, 0.8])),
+    )
+    (found,) = one(apart).runs
+    assert (found.statistics_end, found.plateau, found.recall_onset) == (250, None, 325)
+    assert found.unification_change == pytest.approx(0.5 + (0.3 / 23) - 0.9, abs=1e-6)
+    late = replace(apart, same_accuracy=(0.1, *[0.6] * 9, *apart.same_accuracy[10:]))
+    (found,) = one(late).runs
+    assert found.unification_change is None
+    reason = "1 checkpoints before recall sets in, 3 are needed"
+    assert found.reasons["unification_change"] == reason
+
+
+def test_a_small_change_is_no_outcome_however_sure() -> None:
+    runs = [curves(change=-0.015), curves(change=-0.016)]
+    assert phases(runs, floor_nats=FLOOR, seed=0).outcome == "neither"
+    rules = PhaseRules(min_change=0.01)
+    assert phases(runs, floor_nats=FLOOR, seed=0, rules=rules).outcome == "separation"
+
+
 def test_what_never_happens_has_its_reason() -> None:
     flat = curves(learned=50, left=60, full=70)  # 40 checkpoints: none of this is reached
     found = one(flat)

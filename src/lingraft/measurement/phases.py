@@ -58,6 +58,7 @@ class PhaseRules:
         recalled: Same-language accuracy at which recall has set in.
         saturated: Same-language accuracy at which recall is full.
         num_averaged: Checkpoints of which U is averaged, before and after, where it is defined.
+        min_change: A smaller change of U, either way, is none, however sure.
         min_repair: Rise of cross-language accuracy after full recall that counts as repair.
         min_noise_ratio: Of one run alone, how many times its noise a change of U has to be.
     """
@@ -67,6 +68,7 @@ class PhaseRules:
     recalled: float = 0.5
     saturated: float = 0.99
     num_averaged: int = 3
+    min_change: float = 0.02
     min_repair: float = 0.1
     min_noise_ratio: float = 3.0
 
@@ -80,8 +82,10 @@ class RunPhases:
         plateau: First and last step of the stay at the floor.
         recall_onset: First step at which recall has set in.
         full_recall: First step at which recall is full.
-        unification_change: Mean U from full recall on less mean U at the end of the plateau (at
-            `statistics_end` where there is no plateau). Above 0 the languages unify.
+        unification_change: Mean U from full recall on less mean U at the end of the plateau. Where
+            there is none, facts come with the statistics and may part the languages before the
+            loss is at its floor: then less the highest mean of `num_averaged` checkpoints in a row
+            before the onset of recall. Above 0 the languages unify.
         noise_ratio: That change over its standard error, by the scatter between checkpoints.
         unification_at_onset: U at the onset of recall.
         probe_at_onset: Accuracy of the language probe there.
@@ -125,9 +129,10 @@ class Phases:
     """The phases over seeds; see `RunPhases` for what each quantity is.
 
     Attributes:
-        outcome: ``"unification"`` or ``"separation"`` by the sign of the change of U where its
-            interval over seeds leaves 0 out (of one seed: where it is `min_noise_ratio` times its
-            noise), else ``"neither"``; None where there is no change to judge.
+        outcome: ``"unification"`` or ``"separation"`` by the sign of the change of U where it is
+            `min_change` or more and its interval over seeds leaves 0 out (of one seed: where it is
+            `min_noise_ratio` times its noise), else ``"neither"``: the languages stay as near or
+            far as they were. None where there is no change to judge.
         num_repaired: Runs with late repair; None where no run reached full recall before its end.
     """
 
@@ -226,7 +231,9 @@ def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
     plateau, no_plateau = _plateau(loss_C, learned, floor_nats, rules)
     onset, no_onset = _reach(same_C, rules.recalled)
     full, not_full = _reach(same_C, rules.saturated)
-    change, ratio, no_change, no_ratio = _change(unification_C, learned, plateau, full, rules)
+    change, ratio, no_change, no_ratio = _change(
+        unification_C, learned=learned, plateau=plateau, onset=onset, full=full, rules=rules
+    )
     repair, no_repair = None, not_full
     if full == len(cross_C) - 1:
         no_repair = "recall is full only at the last checkpoint"
@@ -292,8 +299,10 @@ def _plateau(
 
 def _change(
     unification_C: Floats,
+    *,
     learned: int | None,
     plateau: tuple[int, int] | None,
+    onset: int | None,
     full: int | None,
     rules: PhaseRules,
 ) -> tuple[float | None, float | None, str, str]:
@@ -303,12 +312,16 @@ def _change(
         missing = "the loss never comes down to its floor"
     elif full is None:
         missing = "recall is never full"
-    elif full <= (plateau[1] if plateau else learned):
+    elif plateau is not None and full <= plateau[1]:
         missing = "recall is full before the loss leaves its floor"
-    if missing or learned is None or full is None:
+    elif plateau is None and (onset or 0) < rules.num_averaged:
+        missing = f"{onset} checkpoints before recall sets in, {rules.num_averaged} are needed"
+    if missing or full is None or onset is None:
         return None, None, missing, missing
-    first, last = plateau or (learned, learned)
-    before = unification_C[max(first, last + 1 - rules.num_averaged) : last + 1]
+    if plateau is not None:
+        before = unification_C[max(plateau[0], plateau[1] + 1 - rules.num_averaged) : plateau[1] + 1]
+    else:
+        before = _highest(unification_C[:onset], rules.num_averaged)
     after = unification_C[full : full + rules.num_averaged]
     before, after = before[~np.isnan(before)], after[~np.isnan(after)]
     if not len(before) or not len(after):
@@ -320,6 +333,12 @@ def _change(
         reason = "fewer than 5 checkpoints" if noise is None else "checkpoints do not scatter"
         return change, None, "", reason
     return change, change / (noise * math.sqrt(1 / len(before) + 1 / len(after))), "", ""
+
+
+def _highest(values_C: Floats, num: int) -> Floats:
+    """Returns so many values in a row whose mean is the highest."""
+    rows = [values_C[first : first + num] for first in range(len(values_C) + 1 - num)]
+    return max(rows, key=lambda row: -math.inf if np.isnan(row).all() else float(np.nanmean(row)))
 
 
 def _noise(values_C: Floats) -> float | None:
@@ -361,7 +380,7 @@ def _outcome(change: SeedEstimate, runs: Sequence[RunPhases], rules: PhaseRules)
         if ratios[0] is None:
             return None
         clear = abs(ratios[0]) >= rules.min_noise_ratio
-    if not clear:
+    if not clear or abs(change.value) < rules.min_change:
         return "neither"
     return "unification" if change.value > 0 else "separation"
 
