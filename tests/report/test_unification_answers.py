@@ -28,6 +28,8 @@ def test_answers_name_where_transfer_fails_and_what_heals_it(record):
         "ρ 0, E 0, π 0.1 (0.96); ρ 0.5, E 0, π 0.1 (0.96); and 10 more.",
         "Between these, or not told apart from them by its seeds: ρ 0.5, E 1, π 0 (0.70).",
         "From ρ 1, E 1, π 0 it heals with ρ 0, E 0.8 or π 0.1 alone, the rest as it was.",
+        "Languages parted: while recall was formed, U fell in 1 of 18 cells: "
+        "ρ 1, E 1, π 0 (-0.31).",
         "Late repair: after recall was full, accuracy in the other language still rose in "
         "1 of 18 cells: ρ 1, E 1, π 0 (+0.24).",
         "Of the 4 claims put to the test, (i) and (iv) hold; (ii) does not hold; "

@@ -319,7 +319,8 @@ def _change(
     if missing or full is None or onset is None:
         return None, None, missing, missing
     if plateau is not None:
-        before = unification_C[max(plateau[0], plateau[1] + 1 - rules.num_averaged) : plateau[1] + 1]
+        end = plateau[1] + 1
+        before = unification_C[max(plateau[0], end - rules.num_averaged) : end]
     else:
         before = _highest(unification_C[:onset], rules.num_averaged)
     after = unification_C[full : full + rules.num_averaged]

@@ -35,7 +35,7 @@ def answers(record: Mapping[str, Any]) -> list[str]:
         reasons = "; ".join(dict.fromkeys(_reason(cell) for cell in cells))
         told.append(f"No cell has a transfer ratio ({reasons}), so nothing can be said.")
     else:
-        told += [*_where(cells), *_healed(record), *_repaired(record)]
+        told += [*_where(cells), *_healed(record), *_parted(record), *_repaired(record)]
     told.append(_claims(record["acceptance"]))
     return told
 
@@ -148,6 +148,21 @@ def _lever(record: Mapping[str, Any], cell: Cell, name: str) -> str | None:
     else:
         nearest = places[0]
     return placed(name, nearest)
+
+
+def _parted(record: Mapping[str, Any]) -> list[str]:
+    found = [row for row in record["phases"] if row["outcome"] == "separation"]
+    if not found:
+        return []
+    found.sort(key=lambda row: row["unification_change"]["value"])
+    named = [
+        f"{cell_name(row['axes'])} ({figure(row['unification_change']['value'], 2)})"
+        for row in found
+    ]
+    return [
+        f"Languages parted: while recall was formed, U fell in {len(found)} of "
+        f"{len(record['phases'])} cells: {_short(named)}."
+    ]
 
 
 def _repaired(record: Mapping[str, Any]) -> list[str]:
