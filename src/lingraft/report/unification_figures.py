@@ -43,6 +43,8 @@ _LINES = (
     ("language probe", COLOURS[3], "-"),
 )
 _MARKS = {"statistics_end": "S", "recall_onset": "R", "full_recall": "F"}
+_LETTER_ROOM = 0.05
+"""Of a panel's width; marks nearer than that share a label."""
 _PANEL_WIDTH, _PANEL_HEIGHT = 3.55, 2.75  # inches; one panel fills a phone
 _CELL_WIDTH, _CELL_HEIGHT = 0.66, 0.46
 
@@ -251,13 +253,20 @@ def _draw_phases(axes: Any, row: Mapping[str, Any]) -> None:
     start, end = row["plateau_start"]["value"], row["plateau_end"]["value"]
     if start is not None and end is not None:
         axes.axvspan(start, end, color=GREY, alpha=0.18, lw=0)
+    first, last = axes.get_xlim()
+    room = _LETTER_ROOM * (last - first)
+    labels: list[tuple[float, str]] = []
     for name, letter in _MARKS.items():
         step = row[name]["value"]
         if step is None:
             continue
         axes.axvline(step, color=INK, lw=0.8, ls=(0, (3, 2)))
+        if labels and abs(step - labels[-1][0]) < room:
+            step, letter = labels[-1][0], labels.pop()[1] + letter
+        labels.append((step, letter))
+    for step, letters in labels:
         axes.annotate(
-            letter, (step, 1), (0, 1.5), xycoords=("data", "axes fraction"),
+            letters, (step, 1), (0, 1.5), xycoords=("data", "axes fraction"),
             textcoords="offset points", fontsize=7.5, weight="bold", ha="center",
         )  # fmt: skip
 

@@ -105,14 +105,14 @@ def build_tables(record: Mapping[str, Any]) -> dict[str, NotedTable]:
 
 def _acceptance(rows: Sequence[Mapping[str, Any]]) -> NotedTable:
     headers = (
-        *("", "claim", "wanted", "over cells", "95 % interval", "p", "cells"),
-        *("over models", "95 % interval", "models", "verdict"),
+        *("", "claim", "verdict", "over cells", "95 % interval", "p", "cells"),
+        *("over models", "95 % interval", "models"),
     )
     found = [
         (
             one_line(row["name"]),
-            one_line(row["claim"]),
-            one_line(row["wanted"]),
+            f"{one_line(row['claim'])}; wanted: {one_line(row['wanted'])}",
+            _HOLDS[row["holds"]],
             _signed(row["found"]["rho"]),
             _span(row["found"]["interval"], 2, signed=True),
             figure(row["found"]["p"], 4),
@@ -120,7 +120,6 @@ def _acceptance(rows: Sequence[Mapping[str, Any]]) -> NotedTable:
             _signed(row["over_members"]["rho"]),
             _span(row["over_members"]["interval"], 2, signed=True),
             str(row["over_members"]["num_members"]),
-            _HOLDS[row["holds"]],
         )
         for row in rows
     ]
@@ -129,7 +128,7 @@ def _acceptance(rows: Sequence[Mapping[str, Any]]) -> NotedTable:
         for row in rows
         if row["found"]["reason"]
     ]
-    return NotedTable(NumberTable(headers, tuple(found), num_labels=3, num_remarks=1), tuple(notes))
+    return NotedTable(NumberTable(headers, tuple(found), num_labels=3), tuple(notes))
 
 
 def _values(cells: Sequence[Cell], axes: Sequence[str], columns: Mapping[str, str]) -> NotedTable:
