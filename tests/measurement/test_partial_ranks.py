@@ -196,3 +196,10 @@ def test_lists_that_do_not_fit_are_refused(x, y, covariates, clusters, where, go
     with pytest.raises(InputError) as error:
         partial_spearman(x, y, covariates, clusters=clusters, seed=0)
     assert (error.value.where, error.value.got) == (where, got)
+
+
+@pytest.mark.parametrize(("num_cells", "has_interval"), [(3, False), (4, False), (5, True)])
+def test_a_perfect_order_of_few_cells_has_no_interval(num_cells, has_interval) -> None:
+    found = spearman(range(num_cells), range(num_cells), seed=0)
+    assert found.rho == pytest.approx(1)
+    assert (found.interval is not None) == has_interval

@@ -21,6 +21,9 @@ from lingraft.seeds import derive
 MIN_DETERMINED = 0.9
 """Least share of the resamples in which rho has to be defined to have an interval."""
 
+MIN_CLUSTERS = 5
+"""Fewer have no interval: in one perfect order of four all resamples agree, by chance of 1 in 12."""
+
 Floats = NDArray[np.float64]
 
 _UNEXPLAINED = 1e-10  # a smaller share of a variance is rounding
@@ -33,8 +36,8 @@ class RankCorrelation:
     Attributes:
         rho: -1 to 1; None where `reason` says why.
         p: Two-sided permutation p-value; None too where there is nothing to exchange.
-        interval: 95 % percentile interval over resampled clusters; None where fewer than
-            `MIN_DETERMINED` of the resamples determine rho, as with one cluster.
+        interval: 95 % percentile interval over resampled clusters; None of fewer than
+            `MIN_CLUSTERS`, or where fewer than `MIN_DETERMINED` of the resamples determine rho.
         num_cells: Cells.
         num_clusters: Clusters of cells that were resampled and exchanged as one.
         num_covariates: What was held.
@@ -194,7 +197,7 @@ def _interval(
     *,
     seed: int,
 ) -> tuple[float, float] | None:
-    if len(members) < 2:
+    if len(members) < MIN_CLUSTERS:
         return None
     generator = np.random.default_rng(seed)
     found = []
