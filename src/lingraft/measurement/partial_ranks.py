@@ -22,7 +22,7 @@ MIN_DETERMINED = 0.9
 """Least share of the resamples in which rho has to be defined to have an interval."""
 
 MIN_CLUSTERS = 5
-"""Fewer have no interval: in one perfect order of four all resamples agree, by chance of 1 in 12."""
+"""Fewer have no interval: chance puts four in one perfect order, or its reverse, 1 time in 12."""
 
 Floats = NDArray[np.float64]
 
