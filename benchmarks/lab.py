@@ -9,7 +9,7 @@ start: the clock runs from the second step to the last. Models per hour are thos
 `STEPS` steps. On a GPU the rival is one process, and the ratio wanted is `GPU_BAR`. The share of
 the peak is that of the fastest large product of matrices measured here.
 
-`--memory` trains 50 and then 5,000 small members for a few steps and prints the highest memory.
+`--memory` trains 500 and then 5,000 small members for a few steps and prints the highest memory.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
     if given.memory:
-        for num_members in (50, 5_000):
+        for num_members in (500, 5_000):
             print(f"{num_members:>6} members: {alone(peak_memory, num_members):,.0f} MB at most")
         return
     threads = Runtime(num_threads=given.threads).threads
