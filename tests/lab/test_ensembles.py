@@ -32,6 +32,20 @@ def world(**changes: object) -> World:
     return make_world(**{**settings, **changes})  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class Strange:
+    """A world one of whose samples has a token that it says it has not."""
+
+    token: int
+    num_tokens: int = world().num_tokens
+    max_tokens: int = world().max_tokens
+
+    def sample(self, num: int, rng: np.random.Generator) -> Samples:
+        drawn = world().sample(num, rng)
+        drawn.tokens_BT[num // 2, 1] = self.token
+        return drawn
+
+
 def stacked(*, num_tokens: int, max_tokens: int, seeds: list[int]) -> dict[str, torch.Tensor]:
     """Weights of some members on a leading axis, in float64."""
     drawn = [
@@ -369,6 +383,10 @@ def test_a_diverging_member_is_named() -> None:
         ({"checkpoints": [3, 11]}, "checkpoints"),
         ({"checkpoints": [2.5]}, "checkpoints"),
         ({"runtime": Runtime(device="abacus")}, "device"),
+        ({"dtype": torch.float16}, "dtype"),
+        ({"worlds": [world(), Strange(-1)]}, "samples of a world"),
+        ({"worlds": [world(), Strange(world().num_tokens)]}, "samples of a world"),
+        ({"worlds": [world(value_overlap=0.0), Strange(world().num_tokens)]}, "samples of a world"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, object], where: str) -> None:

@@ -115,8 +115,9 @@ def test_a_step_reads_what_the_tokens_name(kind: str) -> None:
 @pytest.mark.parametrize("batch_size", [FEW_SAMPLES, FEW_SAMPLES - 1])
 def test_products_are_computed_in_fewer_bits(kind: str, batch_size: int) -> None:
     """The weights stay whole, what is multiplied is their rounding, also after a step."""
-    stack = weights(torch.float32)
+    stack, reference = weights(torch.float32), weights(torch.float32)
     ours = optimizer(kind, stack, torch.bfloat16, batch_size)
+    torchs = optimizer("torch", reference, torch.bfloat16, batch_size)
     asked = reading(torch.zeros(MODELS, 1, 1, dtype=torch.int64))
     rounded = {"attention.0"} | ({"head"} if batch_size == FEW_SAMPLES else set())
     for step in range(3):
@@ -126,6 +127,13 @@ def test_products_are_computed_in_fewer_bits(kind: str, batch_size: int) -> None
             assert read_weights[name].dtype == dtype
             assert torch.equal(read_weights[name], stack[name].to(dtype))
         assert read_weights["embedding"].dtype == torch.float32
-        loss(read_weights, read, step).backward()
-        ours.step()
+        for one, (one_weights, one_read) in (
+            (ours, (read_weights, read)),
+            (torchs, torchs.read(asked)),
+        ):
+            loss(one_weights, one_read, step).backward()
+            one.step()
+    ours.settle()
+    for name, weight in stack.items():
+        np.testing.assert_allclose(weight.detach(), reference[name].detach(), atol=1e-5)
     assert not torch.equal(stack["attention.0"], stack["attention.0"].bfloat16().float())

@@ -203,3 +203,4 @@ def test_a_perfect_order_of_few_cells_has_no_interval(num_cells, has_interval) -
     found = spearman(range(num_cells), range(num_cells), seed=0)
     assert found.rho == pytest.approx(1)
     assert (found.interval is not None) == has_interval
+    assert found.reason == ("" if has_interval else f"{num_cells} cells, an interval needs 5")

@@ -163,6 +163,28 @@ def test_languages_that_part_while_statistics_are_learnt_are_seen_to_part() -> N
     assert found.reasons["unification_change"] == reason
 
 
+def test_noise_alone_does_not_part_languages() -> None:
+    """The checkpoints to begin from are chosen on other seeds than they are measured on."""
+    changes, outcomes = [], []
+    for draw in range(60):
+        runs = [
+            replace(
+                curves(learned=18, left=18, full=24),
+                unification=tuple(
+                    0.9 + 0.05 * np.random.default_rng(10 * draw + seed).normal(size=40)
+                ),
+            )
+            for seed in range(3)
+        ]
+        found = phases(runs, floor_nats=FLOOR, seed=0)
+        assert found.plateau_start.value is None
+        changes.append(found.unification_change.value)
+        outcomes.append(found.outcome)
+    assert abs(np.mean(changes)) < 3 * np.std(changes) / math.sqrt(60)
+    # Three seeds' bootstrap leaves 0 out one time in four, to either side alike.
+    assert abs(outcomes.count("separation") - outcomes.count("unification")) <= 10
+
+
 def test_a_small_change_is_no_outcome_however_sure() -> None:
     runs = [curves(change=-0.015), curves(change=-0.016)]
     assert phases(runs, floor_nats=FLOOR, seed=0).outcome == "neither"
@@ -282,3 +304,10 @@ def test_bad_settings_are_refused(runs, floor, where, got) -> None:
     with pytest.raises(InputError) as error:
         phases(runs, floor_nats=floor, seed=0)
     assert (error.value.where, error.value.got) == (where, got)
+
+
+def test_recall_that_would_be_full_before_it_sets_in_is_refused() -> None:
+    with pytest.raises(InputError) as error:
+        one(curves(), rules=PhaseRules(recalled=0.99, saturated=0.9))
+    assert error.value.where == "rules.recalled and rules.saturated"
+    assert error.value.got == "0.99 and 0.9"

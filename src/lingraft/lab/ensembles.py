@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -145,12 +145,15 @@ def train_ensemble(
 
     Raises:
         InputError: No worlds, or not as many seeds, rates or starts as worlds; a start of another
-            shape; a number out of range; a checkpoint that is no step; an unknown device.
+            shape; a number out of range; a checkpoint that is no step; weights of another type; an
+            unknown device; a world whose samples have tokens that it has not.
         ModelError: A member's loss is no finite number.
     """
     rates = _per_member(learning_rates, len(worlds))
     _check(worlds, seeds, rates, start, steps, checkpoints)
     _check_numbers(batch_size, warmup_steps, weight_decay, rates, members_at_once)
+    if dtype not in (torch.float32, torch.float64):
+        raise InputError(expected="torch.float32 or torch.float64", got=str(dtype), where="dtype")
     runtime = runtime or Runtime()
     device = computing_device(runtime)
     settings = _Settings(
@@ -323,6 +326,8 @@ class _Stack:
                 )
                 for world, seed in zip(self._worlds, self._seeds, strict=True)
             ]
+            for world, samples in zip(self._worlds, drawn, strict=True):
+                _check_tokens(samples.tokens_BT, world.num_tokens)
             length = max(samples.tokens_BT.shape[1] for samples in drawn)
             tokens_MNT = _stacked([samples.tokens_BT for samples in drawn], length)
             predicted_MNT = _stacked([samples.predicted_BT for samples in drawn], length)
@@ -330,6 +335,17 @@ class _Stack:
             for at in range(min(CHUNK_STEPS, left)):
                 rows = slice(at * size, (at + 1) * size)
                 yield reading(tokens_MNT[:, rows].long(), predicted_MNT[:, rows]).to(device)
+
+
+def _check_tokens(tokens_BT: NDArray[np.integer[Any]], num_tokens: int) -> None:
+    """Others of the stack may have more tokens, and compiled loops look for no bounds."""
+    lowest, highest = int(tokens_BT.min(initial=0)), int(tokens_BT.max(initial=0))
+    if lowest < 0 or highest >= num_tokens:
+        raise InputError(
+            expected=f"tokens from 0 to {num_tokens - 1}, as `num_tokens` says",
+            got=str(lowest if lowest < 0 else highest),
+            where="samples of a world",
+        )
 
 
 def _stacked(arrays: Sequence[NDArray[np.generic]], length: int) -> torch.Tensor:

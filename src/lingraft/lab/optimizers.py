@@ -4,7 +4,7 @@
 gradients in the type that they come in and writes weights in the type that they are computed with,
 and of the embeddings it touches what is read. `TorchAdamW` is torch's own, for other devices.
 Axes: M models, S steps, N numbers of a matrix, V rows of the embeddings, U of them that a step
-reads, P places that read them, D width.
+reads, P places that read them, D width, 3 numbers of a step (see `_Numbers`).
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ class TorchAdamW:
 
 
 class OnePassAdamW:
-    """The same in one pass over what a step touches, on processors.
+    """The same in one pass over what a step touches, on processors, in the thread that calls it.
 
     A row of the embeddings that is not read has a gradient of 0. What AdamW does to it meanwhile is
     made up for when it is read next.
@@ -126,7 +126,8 @@ class OnePassAdamW:
         """Takes weights to learn.
 
         Args:
-            weights: Of M models; they change in place, but the embeddings only at `settle`.
+            weights: Of M models; they change in place. Rows of the embeddings that a step does not
+                read lag behind until they are read, or until `settle`.
             schedule: Their rates.
             dtype: Of the products of matrices.
             batch_size: Samples of a step.
@@ -167,32 +168,40 @@ class OnePassAdamW:
 class _Constants(NamedTuple):
     """Numbers of AdamW that stay, in the type of the weights: others would widen every product."""
 
-    mean: Any
-    new_mean: Any
-    square: Any
-    new_square: Any
+    beta_mean: Any
+    rest_mean: Any
+    beta_square: Any
+    rest_square: Any
     epsilon: Any
+    one: Any
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Numbers of AdamW by step and member: what decay leaves, rate / (1 - β₁ᵗ), (1 - β₂ᵗ)^-½."""
+    """Numbers of AdamW.
 
-    by_step_SM3: NDArray[Any]
+    Attributes:
+        by_step_S3: Of a member whose rate is 1: what decay takes, the rate / (1 - β₁ᵗ), and
+            (1 - β₂ᵗ)^-½.
+        rates_M: Of the members.
+        constants: Of all.
+    """
+
+    by_step_S3: NDArray[Any]
+    rates_M: NDArray[Any]
     constants: _Constants
 
     @classmethod
     def of(cls, schedule: Schedule, steps: int, dtype: np.dtype[Any]) -> "_Numbers":
         rises_S = np.array([schedule.rise(step) for step in range(steps)])
-        rates_SM = rises_S[:, None] * np.asarray(schedule.rates)
         mean_S, square_S = (1 - beta ** np.arange(1.0, steps + 1) for beta in BETAS)
-        root_SM = np.broadcast_to(square_S[:, None] ** -0.5, rates_SM.shape)
-        by_step_SM3 = np.stack(
-            [1 - rates_SM * schedule.weight_decay, rates_SM / mean_S[:, None], root_SM], axis=2
+        by_step_S3 = np.stack(
+            [rises_S * schedule.weight_decay, rises_S / mean_S, square_S**-0.5], axis=1
         )
-        constants = np.array([BETAS[0], 1 - BETAS[0], BETAS[1], 1 - BETAS[1], EPSILON], dtype)
+        constants = np.array([BETAS[0], 1 - BETAS[0], BETAS[1], 1 - BETAS[1], EPSILON, 1], dtype)
         with np.errstate(over="ignore"):  # what such a rate does to its member is told there
-            return cls(by_step_SM3.astype(dtype), _Constants(*constants))
+            rates_M = np.asarray(schedule.rates).astype(dtype)
+        return cls(by_step_S3.astype(dtype), rates_M, _Constants(*constants))
 
 
 class _Matrix:
@@ -209,9 +218,9 @@ class _Matrix:
         gradient_MXY = self.computed.grad
         assert gradient_MXY is not None
         moments = self._mean_MN, self._square_MN
-        by_MN = array_of(gradient_MXY.flatten(1))
-        factors_M3 = numbers.by_step_SM3[step]
-        _step(self._weight_MN, *moments, by_MN, factors_M3, numbers.constants, self._copy_MN)
+        gradient_MN = array_of(gradient_MXY.flatten(1))
+        told = numbers.by_step_S3[step], numbers.rates_M, numbers.constants
+        _step(self._weight_MN, *moments, gradient_MN, *told, self._copy_MN)
         self.computed.grad = None
 
 
@@ -220,14 +229,14 @@ class _Rows:
 
     def __init__(self, table_MVD: torch.Tensor, numbers: _Numbers) -> None:
         self._numbers = numbers
-        table, made_MV = array_of(table_MVD), np.zeros(table_MVD.shape[:2], np.int64)
-        self._kept = table, np.zeros_like(table), np.zeros_like(table), made_MV
+        table, steps_made_MV = array_of(table_MVD), np.zeros(table_MVD.shape[:2], np.int64)
+        self._state = table, np.zeros_like(table), np.zeros_like(table), steps_made_MV
         self._slot_V = np.full(table_MVD.shape[1], -1)
         self._dtype = table_MVD.dtype
 
     def read(self, tokens_MBT: torch.Tensor, num_steps: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns the rows that the tokens read, (M, U, D), and which of them each reads."""
-        models, vocabulary, width = self._kept[0].shape
+        models, vocabulary, width = self._state[0].shape
         tokens_MP = tokens_MBT.flatten(1).numpy()
         slot_MP = np.empty_like(tokens_MP)
         row_MU = np.empty((models, min(tokens_MP.shape[1], vocabulary)), np.int64)
@@ -242,11 +251,11 @@ class _Rows:
     def step(self, step: int) -> None:
         gradient_MUD = self._read_MUD.grad
         assert gradient_MUD is not None
-        numbers = self._numbers.by_step_SM3[step], self._numbers.constants
-        _step_rows(*self._found, step, *self._kept, array_of(gradient_MUD), *numbers)
+        told = self._numbers.by_step_S3[step], self._numbers.rates_M, self._numbers.constants
+        _step_rows(*self._found, step, *self._state, array_of(gradient_MUD), *told)
 
     def settle(self, num_steps: int) -> None:
-        models, vocabulary, _ = self._kept[0].shape
+        models, vocabulary, _ = self._state[0].shape
         every_MU = np.broadcast_to(np.arange(vocabulary), (models, vocabulary)).copy()
         self._make_up(every_MU, np.full(models, vocabulary), num_steps, None)
 
@@ -257,8 +266,8 @@ class _Rows:
         num_steps: int,
         read_MUD: NDArray[Any] | None,
     ) -> None:
-        numbers = self._numbers.by_step_SM3, self._numbers.constants
-        _make_up(row_MU, num_M, num_steps, *self._kept, *numbers, read_MUD)
+        told = self._numbers.by_step_S3, self._numbers.rates_M, self._numbers.constants
+        _make_up(row_MU, num_M, num_steps, *self._state, *told, read_MUD)
 
 
 @compiled
@@ -290,8 +299,8 @@ def _moved(
     constants: Any,
 ) -> Any:
     """One number's step of AdamW (algorithm 2): the weight, and the moments of its gradient."""
-    mean = constants.mean * mean + constants.new_mean * gradient
-    square = constants.square * square + constants.new_square * gradient * gradient
+    mean = constants.beta_mean * mean + constants.rest_mean * gradient
+    square = constants.beta_square * square + constants.rest_square * gradient * gradient
     weight = kept * weight - rate * mean / (np.sqrt(square) * root + constants.epsilon)
     return weight, mean, square
 
@@ -301,19 +310,21 @@ def _step(
     weight_MN: Any,
     mean_MN: Any,
     square_MN: Any,
-    by_MN: Any,
-    factors_M3: Any,
+    gradient_MN: Any,
+    numbers_3: Any,
+    rates_M: Any,
     constants: Any,
     copy_MN: Any,
 ) -> None:
     for m in range(len(weight_MN)):
-        kept, rate, root = factors_M3[m, 0], factors_M3[m, 1], factors_M3[m, 2]
+        kept = constants.one - rates_M[m] * numbers_3[0]
+        rate, root = rates_M[m] * numbers_3[1], numbers_3[2]
         for n in range(weight_MN.shape[1]):
             weight, mean_MN[m, n], square_MN[m, n] = _moved(
                 weight_MN[m, n],
                 mean_MN[m, n],
                 square_MN[m, n],
-                widened(by_MN[m, n]),
+                widened(gradient_MN[m, n]),
                 kept,
                 rate,
                 root,
@@ -332,23 +343,25 @@ def _step_rows(
     table_MVD: Any,
     mean_MVD: Any,
     square_MVD: Any,
-    made_MV: Any,
-    by_MUD: Any,
-    factors_M3: Any,
+    steps_made_MV: Any,
+    gradient_MUD: Any,
+    numbers_3: Any,
+    rates_M: Any,
     constants: Any,
 ) -> None:
     """The rows that were read make their step."""
     for m in range(len(row_MU)):
-        kept, rate, root = factors_M3[m, 0], factors_M3[m, 1], factors_M3[m, 2]
+        kept = constants.one - rates_M[m] * numbers_3[0]
+        rate, root = rates_M[m] * numbers_3[1], numbers_3[2]
         for u in range(num_M[m]):
             v = row_MU[m, u]
-            made_MV[m, v] = step + 1
+            steps_made_MV[m, v] = step + 1
             for d in range(table_MVD.shape[2]):
                 table_MVD[m, v, d], mean_MVD[m, v, d], square_MVD[m, v, d] = _moved(
                     table_MVD[m, v, d],
                     mean_MVD[m, v, d],
                     square_MVD[m, v, d],
-                    by_MUD[m, u, d],
+                    gradient_MUD[m, u, d],
                     kept,
                     rate,
                     root,
@@ -364,18 +377,20 @@ def _make_up(
     table_MVD: Any,
     mean_MVD: Any,
     square_MVD: Any,
-    made_MV: Any,
-    factors_SM3: Any,
+    steps_made_MV: Any,
+    by_step_S3: Any,
+    rates_M: Any,
     constants: Any,
     read_MUD: Any,
 ) -> None:
     """Rows make the steps that they missed, with gradients of 0, and are written to be read."""
-    nothing = np.zeros(1, table_MVD.dtype)[0]
+    nothing = constants.one - constants.one
     for m in range(len(row_MU)):
         for u in range(num_M[m]):
             v = row_MU[m, u]
-            for s in range(made_MV[m, v], num_steps):
-                kept, rate, root = factors_SM3[s, m, 0], factors_SM3[s, m, 1], factors_SM3[s, m, 2]
+            for s in range(steps_made_MV[m, v], num_steps):
+                kept = constants.one - rates_M[m] * by_step_S3[s, 0]
+                rate, root = rates_M[m] * by_step_S3[s, 1], by_step_S3[s, 2]
                 for d in range(table_MVD.shape[2]):
                     table_MVD[m, v, d], mean_MVD[m, v, d], square_MVD[m, v, d] = _moved(
                         table_MVD[m, v, d],
@@ -387,7 +402,7 @@ def _make_up(
                         root,
                         constants,
                     )
-            made_MV[m, v] = num_steps
+            steps_made_MV[m, v] = num_steps
             if read_MUD is not None:
                 for d in range(table_MVD.shape[2]):
                     read_MUD[m, u, d] = table_MVD[m, v, d]

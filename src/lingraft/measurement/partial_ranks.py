@@ -42,7 +42,7 @@ class RankCorrelation:
         num_clusters: Clusters of cells that were resampled and exchanged as one.
         num_covariates: What was held.
         num_permutations: How many were drawn, 0 where p is None.
-        reason: Why rho is None, or why p is, or empty.
+        reason: Why rho is None, or why p or the interval is, or empty.
     """
 
     rho: float | None
@@ -114,7 +114,10 @@ def partial_spearman(
     if rho is not None:
         interval = _interval(x_C, y_C, covariates_CK, members, seed=derive(seed, "bootstrap"))
         p = _p_value(x_C, y_C, covariates_CK, members, seed=derive(seed, "permutations"))
-        reason = "" if p is not None else "no two clusters of one size to exchange"
+        if p is None:
+            reason = "no two clusters of one size to exchange"
+        elif len(members) < MIN_CLUSTERS:
+            reason = f"{len(members)} {counted}, an interval needs {MIN_CLUSTERS}"
     return RankCorrelation(
         rho=rho,
         p=p,

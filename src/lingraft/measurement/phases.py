@@ -84,8 +84,10 @@ class RunPhases:
         full_recall: First step at which recall is full.
         unification_change: Mean U from full recall on less mean U at the end of the plateau. Where
             there is none, facts come with the statistics and may part the languages before the
-            loss is at its floor: then less the highest mean of `num_averaged` checkpoints in a row
-            before the onset of recall. Above 0 the languages unify.
+            loss is at its floor: then less mean U of those `num_averaged` checkpoints in a row
+            before the onset of recall at which the other seeds have it highest: chosen by its own
+            noise, any curve would fall. One seed alone has to choose by itself. Above 0 the
+            languages unify.
         noise_ratio: That change over its standard error, by the scatter between checkpoints.
         unification_at_onset: U at the onset of recall.
         probe_at_onset: Accuracy of the language probe there.
@@ -167,14 +169,24 @@ def phases(
 
     Raises:
         InputError: There are no curves, their steps do not rise, a curve has not one finite
-            number for each step, or `floor_nats` is not positive.
+            number for each step, `floor_nats` is not positive, or recall would be full before it
+            sets in.
     """
     if not curves:
         raise InputError(expected="the curves of at least one run", got="none", where="curves")
     if not (math.isfinite(floor_nats) and floor_nats > 0):
         raise InputError(expected="nats above 0", got=str(floor_nats), where="floor_nats")
     rules = rules or PhaseRules()
-    runs = tuple(_run(one, floor_nats, rules) for one in curves)
+    if rules.recalled > rules.saturated:
+        raise InputError(
+            expected="recall that sets in before it is full",
+            got=f"{rules.recalled} and {rules.saturated}",
+            where="rules.recalled and rules.saturated",
+        )
+    runs = tuple(
+        _run(one, [*curves[:place], *curves[place + 1 :]], floor_nats, rules)
+        for place, one in enumerate(curves)
+    )
 
     def over_seeds(name: str, pick: Callable[[RunPhases], float | None]) -> SeedEstimate:
         reason = next((r.reasons[name] for r in runs if name in r.reasons), "")
@@ -221,7 +233,9 @@ def onset_step(
     return Onset(None if at is None else steps[at], reason)
 
 
-def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
+def _run(
+    curves: Curves, others: Sequence[Curves], floor_nats: float, rules: PhaseRules
+) -> RunPhases:
     loss_C = _smooth(_checked(curves.steps, curves.loss_nats, "loss_nats"))
     same_C = _smooth(_checked(curves.steps, curves.same_accuracy, "same_accuracy"))
     cross_C = _smooth(_checked(curves.steps, curves.cross_accuracy, "cross_accuracy"))
@@ -231,8 +245,9 @@ def _run(curves: Curves, floor_nats: float, rules: PhaseRules) -> RunPhases:
     plateau, no_plateau = _plateau(loss_C, learned, floor_nats, rules)
     onset, no_onset = _reach(same_C, rules.recalled)
     full, not_full = _reach(same_C, rules.saturated)
+    elsewhere = [_checked(o.steps, o.unification, "unification", gaps=True) for o in others]
     change, ratio, no_change, no_ratio = _change(
-        unification_C, learned=learned, plateau=plateau, onset=onset, full=full, rules=rules
+        unification_C, elsewhere, learned, plateau, onset, full, rules
     )
     repair, no_repair = None, not_full
     if full == len(cross_C) - 1:
@@ -299,7 +314,7 @@ def _plateau(
 
 def _change(
     unification_C: Floats,
-    *,
+    elsewhere: Sequence[Floats],
     learned: int | None,
     plateau: tuple[int, int] | None,
     onset: int | None,
@@ -322,7 +337,8 @@ def _change(
         end = plateau[1] + 1
         before = unification_C[max(plateau[0], end - rules.num_averaged) : end]
     else:
-        before = _highest(unification_C[:onset], rules.num_averaged)
+        first = _highest(elsewhere or [unification_C], onset, rules.num_averaged)
+        before = unification_C[first : first + rules.num_averaged]
     after = unification_C[full : full + rules.num_averaged]
     before, after = before[~np.isnan(before)], after[~np.isnan(after)]
     if not len(before) or not len(after):
@@ -336,10 +352,23 @@ def _change(
     return change, change / (noise * math.sqrt(1 / len(before) + 1 / len(after))), "", ""
 
 
-def _highest(values_C: Floats, num: int) -> Floats:
-    """Returns so many values in a row whose mean is the highest."""
-    rows = [values_C[first : first + num] for first in range(len(values_C) + 1 - num)]
-    return max(rows, key=lambda row: -math.inf if np.isnan(row).all() else float(np.nanmean(row)))
+def _highest(curves: Sequence[Floats], num_checkpoints: int, num: int) -> int:
+    """Returns where so many checkpoints in a row begin at which curves are highest on average.
+
+    The last of them where no curve is defined over a whole row.
+    """
+    rows = np.stack(
+        [
+            [curve_C[first : first + num].mean() for first in range(num_checkpoints + 1 - num)]
+            for curve_C in curves
+        ]
+    )
+    is_defined = ~np.isnan(rows)
+    if not is_defined.any():
+        return num_checkpoints - num
+    sums = np.where(is_defined, rows, 0.0).sum(axis=0)
+    counts = is_defined.sum(axis=0)
+    return int(np.argmax(np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)))
 
 
 def _noise(values_C: Floats) -> float | None:

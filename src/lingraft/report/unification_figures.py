@@ -255,15 +255,14 @@ def _draw_phases(axes: Any, row: Mapping[str, Any]) -> None:
         axes.axvspan(start, end, color=GREY, alpha=0.18, lw=0)
     first, last = axes.get_xlim()
     room = _LETTER_ROOM * (last - first)
+    marks = [(row[name]["value"], letter) for name, letter in _MARKS.items()]
     labels: list[tuple[float, str]] = []
-    for name, letter in _MARKS.items():
-        step = row[name]["value"]
-        if step is None:
-            continue
+    for step, letter in sorted(mark for mark in marks if mark[0] is not None):
         axes.axvline(step, color=INK, lw=0.8, ls=(0, (3, 2)))
-        if labels and abs(step - labels[-1][0]) < room:
-            step, letter = labels[-1][0], labels.pop()[1] + letter
-        labels.append((step, letter))
+        if labels and step - labels[-1][0] < room:
+            labels[-1] = (labels[-1][0], labels[-1][1] + letter)
+        else:
+            labels.append((step, letter))
     for step, letters in labels:
         axes.annotate(
             letters, (step, 1), (0, 1.5), xycoords=("data", "axes fraction"),
