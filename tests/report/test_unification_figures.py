@@ -100,6 +100,20 @@ def test_curves_show_every_quantity_and_the_phases(record, charts):
     assert not axes.patches
 
 
+@pytest.mark.parametrize(
+    ("steps", "labels"),
+    [((250, 150, 260), ["R", "SF"]), ((155, 150, 400), ["RS", "F"]), ((150, 150, 150), ["SRF"])],
+)
+def test_marks_that_are_as_good_as_one_share_a_label(record, charts, steps, labels):
+    """In their order in time; of one step in the order of the phases."""
+    for row in record["phases"]:
+        for name, step in zip(
+            ("statistics_end", "recall_onset", "full_recall"), steps, strict=True
+        ):
+            row[name] = {"value": float(step), "interval": None, "reason": ""}
+    assert texts(unification_figures.draw_curves(record).axes[0]) == labels
+
+
 def test_early_unification_stands_against_the_ratio(record, charts):
     record["members"][0]["recall"]["transfer_ratio"]["value"] = None
     record["members"][1]["axes"] = {"value_overlap": 1.0}

@@ -27,7 +27,7 @@ from lingraft.pipelines.unification_claims import (
 from lingraft.report.unification import FORMAT, write_unification_report
 from lingraft.seeds import derive
 
-VERSION = 5
+VERSION = 6
 RECORD, REPORT = "record.json", "report.html"
 
 

@@ -257,7 +257,9 @@ def _draw_phases(axes: Any, row: Mapping[str, Any]) -> None:
     room = _LETTER_ROOM * (last - first)
     marks = [(row[name]["value"], letter) for name, letter in _MARKS.items()]
     labels: list[tuple[float, str]] = []
-    for step, letter in sorted(mark for mark in marks if mark[0] is not None):
+    for step, letter in sorted(
+        (mark for mark in marks if mark[0] is not None), key=lambda mark: mark[0]
+    ):
         axes.axvline(step, color=INK, lw=0.8, ls=(0, (3, 2)))
         if labels and step - labels[-1][0] < room:
             labels[-1] = (labels[-1][0], labels[-1][1] + letter)
